@@ -1,1 +1,34 @@
+//! Everything fast or unsafe: packed products, recurrent scans, the CRF.
+//!
+//! The decision this crate embodies: **weights are packed once, whole
+//! sequences go in, and every output is summed in one order.** A product adds
+//! its inner dimension front to back in one chain of fused multiply-adds per
+//! element, so a result does not depend on the number of rows computed beside
+//! it, on the tile it falls into, or on the number of threads.
+//!
+//! - [`gemm`]: packed products of any number of rows;
+//! - [`cells`]: recurrent cells, with separate paths for inference and training;
+//! - [`Schedule`]: which sequence each row of a batch works on at each step;
+//! - [`crf`]: linear-chain conditional random fields;
+//! - [`op`]: the only place that shows these kernels to Candle;
+//! - [`mod@reference`]: the same mathematics in `f64` and plain loops, the truth
+//!   that every kernel is tested against.
+#![deny(unsafe_op_in_unsafe_fn)]
 
+mod activation;
+mod buffer;
+pub mod cells;
+pub mod crf;
+mod error;
+pub mod gemm;
+pub mod op;
+pub mod reference;
+mod schedule;
+mod simd;
+
+pub use error::Error;
+pub use schedule::{Direction, Schedule, Step};
+pub use simd::Isa;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

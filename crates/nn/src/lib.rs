@@ -1,13 +1,35 @@
-//! Layers of recurrent networks as Candle graphs over the Glossator kernels.
+//! Layers of recurrent networks over the Glossator kernels.
+//!
+//! A layer has two faces that share names and layout of their weights (those
+//! of PyTorch): one builds a Candle graph over [`ParamSet`] variables and is
+//! trained, the other takes plain [`Weights`], packs them once and computes on
+//! slices. Inference therefore never touches a graph, and its bits depend on
+//! neither batch nor threads.
 #![forbid(unsafe_code)]
 
+pub mod dropout;
+mod embedding;
 mod error;
+pub mod init;
+mod linear;
 mod params;
 mod rng;
+mod rnn;
+mod weights;
 
+pub use embedding::{Embedding, embed};
 pub use error::Error;
+pub use glossator_kernels::{
+    Direction, Isa, Schedule,
+    cells::{CellKind, Precision},
+    crf::{Crf, Mask, Posterior},
+    op::crf_loss,
+};
+pub use linear::{Linear, PackedLinear};
 pub use params::{Param, ParamSet};
 pub use rng::Rng;
+pub use rnn::{PackedRnn, Rnn, RnnOutput, RnnShape};
+pub use weights::Weights;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,182 @@
+//! Recurrent cells behind one interface.
+//!
+//! A cell packs its weights once and then scans whole batches of sequences.
+//! [`Cell::infer`] keeps nothing but what its sink asks for; [`Cell::forward`]
+//! keeps what [`Cell::backward`] needs. All matrices are unpadded: token `t` of
+//! sequence `s` is row `offset[s] + t` (see [`Schedule`]).
+//!
+//! The gates of a block of units lie side by side in one panel of the packed
+//! weights, so that one tile of the product yields all gates of those units and
+//! the non-linearities run on it in registers.
+
+mod layout;
+mod lstm;
+
+pub use layout::{CellWeights, Precision};
+pub use lstm::Lstm;
+
+use crate::{Isa, Result, Schedule};
+use layout::Saved as SavedLayout;
+
+/// What sets one cell apart from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Name in configurations and files.
+    pub name: &'static str,
+    /// Rows of its weight matrices, in units of the hidden size.
+    pub gates: usize,
+    /// Vectors a state consists of: hidden, and cell if there is one.
+    pub states: usize,
+}
+
+/// A recurrent cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CellKind {
+    /// Long short-term memory ([`Lstm`]).
+    Lstm,
+}
+
+impl CellKind {
+    /// Every cell there is.
+    pub const ALL: [Self; 1] = [Self::Lstm];
+
+    /// The kernels of this cell.
+    pub fn cell(self) -> &'static dyn Cell {
+        match self {
+            Self::Lstm => &Lstm,
+        }
+    }
+
+    /// The cell of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.cell().spec().name == name)
+    }
+}
+
+/// Weights as they are trained and stored, in PyTorch's layout and gate order.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// Columns of `weight_ih`.
+    pub input_dim: usize,
+    /// Units.
+    pub hidden_dim: usize,
+    /// `[gates * hidden_dim, input_dim]`
+    pub weight_ih: &'a [f32],
+    /// `[gates * hidden_dim, hidden_dim]`
+    pub weight_hh: &'a [f32],
+    /// `[gates * hidden_dim]`
+    pub bias_ih: &'a [f32],
+    /// `[gates * hidden_dim]`
+    pub bias_hh: &'a [f32],
+}
+
+/// Where a scan finds the input side of the gates' pre-activations, biases
+/// included, in the cell's packed order (see [`CellWeights::project`]).
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// One row a token.
+    Rows(&'a [f32]),
+    /// Rows of a table, picked by an id a token: characters.
+    Table {
+        /// One row an id.
+        table: &'a [f32],
+        /// `[tokens]`
+        ids: &'a [u32],
+    },
+}
+
+/// Receives what a scan computes.
+pub trait Sink: Send {
+    /// Hidden state `[hidden_dim]` after a token.
+    fn token(&mut self, token: usize, hidden: &[f32]);
+
+    /// State after a sequence's last token: hidden, then cell if there is one,
+    /// `[hidden_dim]` each.
+    fn end(&mut self, sequence: usize, state: &[&[f32]]);
+}
+
+/// A batch of sequences with its initial states.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// The plan of the scan.
+    pub schedule: &'a Schedule,
+    /// `[states, sequences, hidden_dim]`; zeros if absent.
+    pub initial: Option<&'a [f32]>,
+}
+
+/// What [`Cell::forward`] computes, and keeps for [`Cell::backward`].
+#[derive(Debug)]
+pub struct Saved {
+    /// `[tokens, hidden_dim]`
+    pub hidden: Vec<f32>,
+    /// `[states, sequences, hidden_dim]`
+    pub last: Vec<f32>,
+    kept: SavedLayout,
+}
+
+/// Gradients of a loss with respect to a scan's arguments, shaped as those.
+#[derive(Debug)]
+pub struct Gradients {
+    /// `[tokens, input_dim]`
+    pub input: Vec<f32>,
+    /// `[gates * hidden_dim, input_dim]`
+    pub weight_ih: Vec<f32>,
+    /// `[gates * hidden_dim, hidden_dim]`
+    pub weight_hh: Vec<f32>,
+    /// `[gates * hidden_dim]`, the same for both biases.
+    pub bias: Vec<f32>,
+    /// `[states, sequences, hidden_dim]`
+    pub initial: Vec<f32>,
+}
+
+/// Gradients of a loss with respect to a scan's results.
+#[derive(Clone, Copy, Debug)]
+pub struct Upstream<'a> {
+    /// `[tokens, hidden_dim]`
+    pub hidden: &'a [f32],
+    /// `[states, sequences, hidden_dim]`
+    pub last: &'a [f32],
+}
+
+/// The kernels of a recurrent cell.
+pub trait Cell: Send + Sync {
+    /// What sets it apart.
+    fn spec(&self) -> Spec;
+
+    /// Packs weights for an instruction set.
+    ///
+    /// # Errors
+    /// If a matrix has another size than the dimensions say.
+    fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights>;
+
+    /// Scans a batch, keeping nothing.
+    ///
+    /// # Errors
+    /// If the input or the initial state does not fit the schedule.
+    fn infer(
+        &self,
+        weights: &CellWeights,
+        input: Input<'_>,
+        batch: Batch<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<()>;
+
+    /// Scans a batch of inputs `[tokens, input_dim]`, keeping what the way back needs.
+    ///
+    /// # Errors
+    /// If the input or the initial state does not fit the schedule.
+    fn forward(&self, weights: &CellWeights, input: &[f32], batch: Batch<'_>) -> Result<Saved>;
+
+    /// Back-propagates through time.
+    ///
+    /// # Errors
+    /// If a gradient does not fit the schedule.
+    fn backward(
+        &self,
+        weights: &Weights<'_>,
+        input: &[f32],
+        batch: Batch<'_>,
+        saved: Saved,
+        upstream: Upstream<'_>,
+    ) -> Result<Gradients>;
+}

@@ -1,0 +1,394 @@
+//! Every cell against the `f64` reference, finite differences and PyTorch.
+
+use std::{collections::HashMap, path::Path};
+
+use glossator_kernels::{
+    Direction, Isa, Schedule,
+    cells::{Batch, CellKind, Input, Precision, Sink, Upstream, Weights},
+    reference::CellReference,
+};
+
+/// Values in [-1, 1) that look random.
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+struct Case {
+    kind: CellKind,
+    input_dim: usize,
+    hidden_dim: usize,
+    lengths: Vec<usize>,
+    lanes: usize,
+    direction: Direction,
+}
+
+/// The arguments of a case: input, the four weights, initial states.
+struct Arguments {
+    input: Vec<f32>,
+    weights: [Vec<f32>; 4],
+    initial: Vec<f32>,
+}
+
+impl Case {
+    fn arguments(&self) -> Arguments {
+        let spec = self.kind.cell().spec();
+        let rows = spec.gates * self.hidden_dim;
+        let tokens: usize = self.lengths.iter().sum();
+        let scale = 1.5 / (self.hidden_dim as f32).sqrt();
+        let weights = [rows * self.input_dim, rows * self.hidden_dim, rows, rows];
+        let mut seed = 0;
+        Arguments {
+            input: values(tokens * self.input_dim, 11),
+            weights: weights.map(|len| {
+                seed += 1;
+                values(len, seed).iter().map(|v| v * scale).collect()
+            }),
+            initial: values(spec.states * self.lengths.len() * self.hidden_dim, 12),
+        }
+    }
+
+    fn weights<'a>(&self, values: &'a [Vec<f32>; 4]) -> Weights<'a> {
+        Weights {
+            input_dim: self.input_dim,
+            hidden_dim: self.hidden_dim,
+            weight_ih: &values[0],
+            weight_hh: &values[1],
+            bias_ih: &values[2],
+            bias_hh: &values[3],
+        }
+    }
+
+    /// Hidden and final states by the reference.
+    fn reference(
+        &self,
+        cell: &CellReference,
+        input: &[f64],
+        initial: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let (d, h, n) = (self.input_dim, self.hidden_dim, self.lengths.len());
+        let states = self.kind.cell().spec().states;
+        let mut hidden = vec![0.0; self.lengths.iter().sum::<usize>() * h];
+        let mut last = vec![0.0; states * n * h];
+        let mut first = 0;
+        for (s, &len) in self.lengths.iter().enumerate() {
+            let mut rows: Vec<&[f64]> = input[first * d..(first + len) * d].chunks(d).collect();
+            if self.direction == Direction::Backward {
+                rows.reverse();
+            }
+            let start: Vec<Vec<f64>> =
+                (0..states).map(|k| initial[(k * n + s) * h..][..h].to_vec()).collect();
+            let (scanned, end) = cell.scan(&rows.concat(), &start);
+            for (t, row) in scanned.chunks(h).enumerate() {
+                let t = if self.direction == Direction::Backward { len - 1 - t } else { t };
+                hidden[(first + t) * h..][..h].copy_from_slice(row);
+            }
+            for (k, state) in end.iter().enumerate() {
+                last[(k * n + s) * h..][..h].copy_from_slice(state);
+            }
+            first += len;
+        }
+        (hidden, last)
+    }
+}
+
+/// Collects all a scan gives out.
+struct Collect {
+    hidden: Vec<f32>,
+    last: Vec<f32>,
+    sequences: usize,
+}
+
+impl Sink for Collect {
+    fn token(&mut self, token: usize, hidden: &[f32]) {
+        self.hidden[token * hidden.len()..][..hidden.len()].copy_from_slice(hidden);
+    }
+
+    fn end(&mut self, sequence: usize, state: &[&[f32]]) {
+        for (k, state) in state.iter().enumerate() {
+            let row = k * self.sequences + sequence;
+            self.last[row * state.len()..][..state.len()].copy_from_slice(state);
+        }
+    }
+}
+
+fn close(name: &str, got: &[f32], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let error = (f64::from(got) - want).abs();
+        assert!(error <= tolerance * want.abs().max(1.0), "{name}[{i}]: {got} is not {want}");
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in CellKind::ALL {
+        for direction in [Direction::Forward, Direction::Backward] {
+            for (input_dim, hidden_dim, lengths, lanes) in [
+                (3, 5, vec![4], 1),
+                (4, 16, vec![2, 5, 0, 1, 3], 2),
+                (1, 33, vec![1; 9], 64),
+                (7, 20, vec![6, 1, 2, 3, 3], 100),
+            ] {
+                cases.push(Case { kind, input_dim, hidden_dim, lengths, lanes, direction });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn forward_equals_the_reference_on_every_instruction_set() {
+    for case in cases() {
+        let cell = case.kind.cell();
+        let args = case.arguments();
+        let weights = case.weights(&args.weights);
+        let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let reference = CellReference::new(case.kind, &weights);
+        let (hidden, last) = case.reference(&reference, &wide(&args.input), &wide(&args.initial));
+        for isa in Isa::available() {
+            let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
+            let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+            let saved = cell.forward(&packed, &args.input, batch).unwrap();
+            close("hidden", &saved.hidden, &hidden, 3e-6);
+            close("last", &saved.last, &last, 3e-6);
+
+            let gates = packed.project(&args.input, schedule.tokens()).unwrap();
+            let mut sink = Collect {
+                hidden: vec![0.0; hidden.len()],
+                last: vec![0.0; last.len()],
+                sequences: case.lengths.len(),
+            };
+            cell.infer(&packed, Input::Rows(&gates), batch, &mut sink).unwrap();
+            assert_eq!(sink.hidden, saved.hidden, "inference and training differ");
+            assert_eq!(sink.last, saved.last, "inference and training differ");
+        }
+    }
+}
+
+#[test]
+fn a_table_of_characters_equals_its_rows() {
+    let case = &cases()[1];
+    let cell = case.kind.cell();
+    let args = case.arguments();
+    let packed = cell.pack(&case.weights(&args.weights), Isa::detect(), Precision::F32).unwrap();
+    let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+    let batch = Batch { schedule: &schedule, initial: None };
+    let table = packed.project(&values(9 * case.input_dim, 5), 9).unwrap();
+    let ids: Vec<u32> = (0..schedule.tokens() as u32).map(|t| t * 7 % 9).collect();
+    let dim = packed.gate_dim();
+    let rows: Vec<f32> =
+        ids.iter().flat_map(|&id| table[id as usize * dim..][..dim].to_vec()).collect();
+    let scan = |input| {
+        let len = schedule.tokens() * case.hidden_dim;
+        let mut sink = Collect { hidden: vec![0.0; len], last: vec![0.0; 2 * len], sequences: 5 };
+        cell.infer(&packed, input, batch, &mut sink).map(|()| sink.hidden)
+    };
+    let picked = scan(Input::Table { table: &table, ids: &ids }).unwrap();
+    assert_eq!(picked, scan(Input::Rows(&rows)).unwrap());
+    let wrong = vec![9; ids.len()];
+    assert!(scan(Input::Table { table: &table, ids: &wrong }).is_err());
+}
+
+#[test]
+fn gradients_equal_finite_differences_of_the_reference() {
+    for case in cases() {
+        let cell = case.kind.cell();
+        let args = case.arguments();
+        let weights = case.weights(&args.weights);
+        let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+        let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+        let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+        let saved = cell.forward(&packed, &args.input, batch).unwrap();
+        let (hidden, last) = (values(saved.hidden.len(), 21), values(saved.last.len(), 22));
+        let upstream = Upstream { hidden: &hidden, last: &last };
+        let got = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
+
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let mut cell = CellReference::new(case.kind, &weights);
+        let (mut input, mut initial) = (wide(&args.input), wide(&args.initial));
+        let loss = |cell: &CellReference, input: &[f64], initial: &[f64]| {
+            let (h, l) = case.reference(cell, input, initial);
+            let dot =
+                |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum::<f64>();
+            dot(&h, &hidden) + dot(&l, &last)
+        };
+        let step = 1e-5;
+        let slope = |up: f64, down: f64| (up - down) / (2.0 * step);
+        macro_rules! check {
+            ($name:literal, $got:expr, $place:expr) => {
+                // Every value of small arguments, a sample of large ones.
+                for i in (0..$got.len()).step_by($got.len().div_ceil(150).max(1)) {
+                    let kept = $place[i];
+                    $place[i] = kept + step;
+                    let up = loss(&cell, &input, &initial);
+                    $place[i] = kept - step;
+                    let down = loss(&cell, &input, &initial);
+                    $place[i] = kept;
+                    close($name, &$got[i..=i], &[slope(up, down)], 3e-5);
+                }
+            };
+        }
+        check!("input", got.input, input);
+        check!("initial", got.initial, initial);
+        check!("weight_ih", got.weight_ih, cell.values[0]);
+        check!("weight_hh", got.weight_hh, cell.values[1]);
+        check!("bias_ih", got.bias, cell.values[2]);
+        check!("bias_hh", got.bias, cell.values[3]);
+    }
+}
+
+/// Tensors of a fixture, by name.
+struct Fixture(HashMap<String, Vec<f32>>, HashMap<String, Vec<usize>>, Vec<(String, Vec<usize>)>);
+
+impl Fixture {
+    fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let (mut floats, mut whole, mut shapes) = (HashMap::new(), HashMap::new(), Vec::new());
+        for (name, view) in tensors.tensors() {
+            shapes.push((name.clone(), view.shape().to_vec()));
+            let data = view.data();
+            if view.dtype() == safetensors::Dtype::I64 {
+                let read = |b: &[u8]| i64::from_le_bytes(b.try_into().unwrap()) as usize;
+                whole.insert(name, data.chunks(8).map(read).collect());
+            } else {
+                let read = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap());
+                floats.insert(name, data.chunks(4).map(read).collect());
+            }
+        }
+        Self(floats, whole, shapes)
+    }
+
+    fn wide(&self, name: &str) -> Vec<f64> {
+        self.0[name].iter().map(|&v| f64::from(v)).collect()
+    }
+
+    fn shape(&self, name: &str) -> &[usize] {
+        &self.2.iter().find(|(n, _)| n == name).unwrap().1
+    }
+}
+
+/// One direction of one layer of a PyTorch case.
+struct TorchLayer<'a> {
+    fixture: &'a Fixture,
+    case: &'a str,
+    suffix: String,
+    row: usize,
+    direction: Direction,
+}
+
+impl TorchLayer<'_> {
+    /// Weights, with their input and hidden sizes.
+    fn weights(&self) -> ([Vec<f32>; 4], usize, usize) {
+        let name = |part: &str| format!("{}.{part}_{}", self.case, self.suffix);
+        let get = |part| self.fixture.0[&name(part)].clone();
+        let values = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(get);
+        let dim = |part| self.fixture.shape(&name(part))[1];
+        (values, dim("weight_ih"), dim("weight_hh"))
+    }
+
+    /// `[2, sequences, hidden]` of a pair of `[layers * directions, sequences, hidden]`.
+    fn states(&self, h: &str, c: &str, len: usize) -> Vec<f32> {
+        let part = |name: &str| {
+            self.fixture.0[&format!("{}.{name}", self.case)][self.row * len..][..len].to_vec()
+        };
+        [part(h), part(c)].concat()
+    }
+}
+
+/// Runs all layers of a case forward and backward, comparing everything.
+fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions: &[Direction]) {
+    let lengths = &fixture.1[&format!("{case}.lengths")];
+    let tokens: usize = lengths.iter().sum();
+    let cell = CellKind::Lstm.cell();
+    let layer = |n: usize, d: usize| TorchLayer {
+        fixture,
+        case,
+        suffix: format!("l{n}{}", if d == 1 { "_reverse" } else { "" }),
+        row: n * directions.len() + d,
+        direction: directions[d],
+    };
+    let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+    let mut inputs = vec![fixture.0[&format!("{case}.input")].clone()];
+    let mut runs = Vec::new();
+    for n in 0..n_layers {
+        let input = inputs[n].clone();
+        let mut columns = Vec::new();
+        for d in 0..directions.len() {
+            let layer = layer(n, d);
+            let (values, input_dim, hidden_dim) = layer.weights();
+            let weights = torch_weights(&values, input_dim, hidden_dim);
+            let schedule = Schedule::new(lengths, 2, layer.direction);
+            let initial = layer.states("h0", "c0", lengths.len() * hidden_dim);
+            let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+            let batch = Batch { schedule: &schedule, initial: Some(&initial) };
+            let saved = cell.forward(&packed, &input, batch).unwrap();
+            let last = layer.states("hn", "cn", lengths.len() * hidden_dim);
+            close("last", &saved.last, &wide(&last), 1e-6);
+            columns.push(saved.hidden.clone());
+            runs.push((n, d, schedule, initial, saved, hidden_dim));
+        }
+        let dim = columns[0].len() / tokens;
+        let rows = (0..tokens).flat_map(|t| {
+            columns.iter().flat_map(|c| c[t * dim..(t + 1) * dim].to_vec()).collect::<Vec<_>>()
+        });
+        let rows = rows.collect();
+        inputs.push(rows);
+    }
+    close("output", &inputs[n_layers], &fixture.wide(&format!("{case}.output")), 1e-6);
+
+    let mut above = fixture.0[&format!("{case}.grad_output")].clone();
+    let mut below = Vec::new();
+    while let Some((n, d, schedule, initial, saved, dim)) = runs.pop() {
+        let layer = layer(n, d);
+        let (values, input_dim, _) = layer.weights();
+        let weights = torch_weights(&values, input_dim, dim);
+        let width = dim * directions.len();
+        let hidden: Vec<f32> =
+            above.chunks(width).flat_map(|row| row[d * dim..(d + 1) * dim].to_vec()).collect();
+        let last = layer.states("grad_hn", "grad_cn", lengths.len() * dim);
+        let batch = Batch { schedule: &schedule, initial: Some(&initial) };
+        let upstream = Upstream { hidden: &hidden, last: &last };
+        let got = cell.backward(&weights, &inputs[n], batch, saved, upstream).unwrap();
+        let want = |part: &str| fixture.wide(&format!("{case}.grad.{part}_{}", layer.suffix));
+        close("weight_ih", &got.weight_ih, &want("weight_ih"), 2e-5);
+        close("weight_hh", &got.weight_hh, &want("weight_hh"), 2e-5);
+        close("bias_ih", &got.bias, &want("bias_ih"), 2e-5);
+        close("bias_hh", &got.bias, &want("bias_hh"), 2e-5);
+        let initial = layer.states("grad.h0", "grad.c0", lengths.len() * dim);
+        close("initial", &got.initial, &wide(&initial), 2e-5);
+        below = if d + 1 == directions.len() {
+            got.input
+        } else {
+            below.iter().zip(&got.input).map(|(a, b)| a + b).collect()
+        };
+        if d == 0 {
+            above = below.clone();
+        }
+    }
+    close("input", &above, &fixture.wide(&format!("{case}.grad.input")), 2e-5);
+}
+
+fn torch_weights(values: &[Vec<f32>; 4], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
+    let [weight_ih, weight_hh, bias_ih, bias_hh] = values;
+    Weights { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh }
+}
+
+#[test]
+fn lstm_equals_pytorch() {
+    let both = [Direction::Forward, Direction::Backward];
+    let fixture = Fixture::read("lstm.safetensors");
+    conforms_to_torch(&fixture, "a", 1, &both[..1]);
+    conforms_to_torch(&fixture, "b", 2, &both);
+    conforms_to_torch(&Fixture::read("lstm_wide.safetensors"), "c", 1, &both[..1]);
+}

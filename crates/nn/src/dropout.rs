@@ -1,0 +1,57 @@
+//! Seeded dropout masks over unpadded batches `[tokens, dim]`.
+//!
+//! Candle's own dropout cannot be seeded on a CPU.
+
+use candle_core::{Device, Tensor};
+
+use crate::{Result, Rng};
+
+/// Locked dropout (Gal and Ghahramani, 2016): one mask over the features for
+/// all tokens of a sentence, what is kept scaled by `1 / (1 - p)`.
+///
+/// `x`: `[tokens, dim]`; `lengths`: tokens of each sentence.
+///
+/// # Errors
+/// If the lengths do not add up to the tokens.
+pub fn locked(x: &Tensor, lengths: &[usize], p: f32, rng: &mut Rng) -> Result<Tensor> {
+    if p <= 0.0 {
+        return Ok(x.clone());
+    }
+    let (tokens, dim) = x.dims2()?;
+    let mut mask = Vec::with_capacity(tokens * dim);
+    let keep = 1.0 / (1.0 - p);
+    for &len in lengths {
+        let row: Vec<f32> = (0..dim).map(|_| if rng.chance(p) { 0.0 } else { keep }).collect();
+        (0..len).for_each(|_| mask.extend_from_slice(&row));
+    }
+    Ok((x * Tensor::from_vec(mask, (tokens, dim), &Device::Cpu)?)?)
+}
+
+/// Word dropout: whole tokens become zero, the others keep their scale.
+///
+/// `x`: `[tokens, dim]`.
+///
+/// # Errors
+/// If `x` is no matrix.
+pub fn word(x: &Tensor, p: f32, rng: &mut Rng) -> Result<Tensor> {
+    if p <= 0.0 {
+        return Ok(x.clone());
+    }
+    let (tokens, _) = x.dims2()?;
+    let mask: Vec<f32> = (0..tokens).map(|_| if rng.chance(p) { 0.0 } else { 1.0 }).collect();
+    Ok(x.broadcast_mul(&Tensor::from_vec(mask, (tokens, 1), &Device::Cpu)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_mask_is_the_same_for_all_tokens_of_a_sentence() {
+        let x = Tensor::ones((5, 40), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let y = locked(&x, &[2, 3], 0.5, &mut Rng::new(1, "test", 0)).unwrap();
+        let rows: Vec<Vec<f32>> = y.to_vec2().unwrap();
+        assert!(rows[0] == rows[1] && rows[2] == rows[4] && rows[0] != rows[2]);
+        assert!(rows[0].iter().all(|&v| v == 0.0 || v == 2.0));
+    }
+}

@@ -1,0 +1,81 @@
+//! Affine layers.
+
+use candle_core::{Tensor, Var};
+use glossator_kernels::{
+    Isa,
+    gemm::{Init, Packed, Rows, product},
+    op,
+};
+
+use crate::{ParamSet, Result, Rng, Weights, init};
+
+/// `x W^T + b`, trained.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Var,
+    bias: Var,
+}
+
+impl Linear {
+    /// Makes `{name}.weight` `[output_dim, input_dim]` and `{name}.bias`.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn new(
+        params: &mut ParamSet,
+        name: &str,
+        input_dim: usize,
+        output_dim: usize,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        let weight = init::xavier(rng, output_dim, input_dim);
+        Ok(Self {
+            weight: params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?,
+            bias: params.add(&format!("{name}.bias"), vec![0.0; output_dim], output_dim)?,
+        })
+    }
+
+    /// `x`: `[rows, input_dim]`; returns `[rows, output_dim]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(op::linear(x, &self.weight, &self.bias)?)
+    }
+}
+
+/// `x W^T + b` with packed weights.
+#[derive(Clone, Debug)]
+pub struct PackedLinear {
+    weight: Packed,
+    bias: Vec<f32>,
+}
+
+impl PackedLinear {
+    /// Takes the weights of the [`Linear`] layer of that name.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn new(
+        weights: &mut Weights,
+        name: &str,
+        input_dim: usize,
+        output_dim: usize,
+    ) -> Result<Self> {
+        let weight = weights.take(&format!("{name}.weight"), &[output_dim, input_dim])?;
+        Ok(Self {
+            weight: Packed::transposed(Isa::detect(), &weight, output_dim, input_dim),
+            bias: weights.take(&format!("{name}.bias"), &[output_dim])?,
+        })
+    }
+
+    /// `x`: `[rows, input_dim]`; returns `[rows, output_dim]`.
+    ///
+    /// # Panics
+    /// If `x` is no whole number of rows.
+    pub fn apply(&self, x: &[f32], rows: usize) -> Vec<f32> {
+        let mut out = vec![0.0; rows * self.bias.len()];
+        product(Rows::Major(x), rows, &self.weight, Init::Bias(&self.bias), &mut out);
+        out
+    }
+}

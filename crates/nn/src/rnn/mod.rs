@@ -1,0 +1,60 @@
+//! Stacked recurrent layers in one or both directions.
+
+mod infer;
+mod train;
+
+pub use infer::PackedRnn;
+pub use train::{Rnn, RnnOutput};
+
+use glossator_kernels::{Direction, cells::CellKind};
+
+/// What a stack of recurrent layers looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RnnShape {
+    /// The cell.
+    pub cell: CellKind,
+    /// Columns of the input.
+    pub input_dim: usize,
+    /// Units of each direction of each layer.
+    pub hidden_dim: usize,
+    /// Layers.
+    pub n_layers: usize,
+    /// Whether each layer also reads backward.
+    pub bidirectional: bool,
+}
+
+impl RnnShape {
+    /// Columns of the output: those of both directions side by side.
+    pub fn output_dim(&self) -> usize {
+        self.directions().len() * self.hidden_dim
+    }
+
+    fn directions(&self) -> &'static [Direction] {
+        match self.bidirectional {
+            true => &[Direction::Forward, Direction::Backward],
+            false => &[Direction::Forward],
+        }
+    }
+
+    fn layer_input(&self, layer: usize) -> usize {
+        if layer == 0 { self.input_dim } else { self.output_dim() }
+    }
+}
+
+/// Names and shapes of the weights of one direction of one layer, PyTorch's.
+fn tensors(
+    prefix: &str,
+    shape: &RnnShape,
+    layer: usize,
+    direction: Direction,
+) -> [(String, Vec<usize>); 4] {
+    let rows = shape.cell.cell().spec().gates * shape.hidden_dim;
+    let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
+    let name = |part: &str| format!("{prefix}.{part}_l{layer}{suffix}");
+    [
+        (name("weight_ih"), vec![rows, shape.layer_input(layer)]),
+        (name("weight_hh"), vec![rows, shape.hidden_dim]),
+        (name("bias_ih"), vec![rows]),
+        (name("bias_hh"), vec![rows]),
+    ]
+}

@@ -1,0 +1,98 @@
+//! Recurrent layers as a graph.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor, Var};
+use glossator_kernels::{Schedule, op};
+
+use super::{RnnShape, tensors};
+use crate::{ParamSet, Result, Rng, dropout, init};
+
+/// A stack of recurrent layers, trained.
+#[derive(Clone, Debug)]
+pub struct Rnn {
+    shape: RnnShape,
+    /// Weights of each direction of each layer.
+    layers: Vec<Vec<[Var; 4]>>,
+}
+
+/// What [`Rnn::forward`] computes.
+#[derive(Clone, Debug)]
+pub struct RnnOutput {
+    /// Hidden states of the last layer, `[tokens, output_dim]`.
+    pub hidden: Tensor,
+    /// Final hidden states of the last layer, `[sequences, output_dim]`: that of
+    /// the forward direction after the last token, of the backward one after
+    /// the first.
+    pub last: Tensor,
+}
+
+impl Rnn {
+    /// Makes the parameters of the stack, named as PyTorch names them under
+    /// `prefix`, uniform within `1 / sqrt(hidden_dim)`.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn new(
+        params: &mut ParamSet,
+        prefix: &str,
+        shape: RnnShape,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        let bound = 1.0 / (shape.hidden_dim as f32).sqrt();
+        let mut layers = Vec::new();
+        for layer in 0..shape.n_layers {
+            let mut directions = Vec::new();
+            for &direction in shape.directions() {
+                let mut vars = Vec::with_capacity(4);
+                for (name, dims) in tensors(prefix, &shape, layer, direction) {
+                    let values = init::uniform(rng, dims.iter().product(), bound);
+                    vars.push(params.add(&name, values, dims)?);
+                }
+                let Ok(vars) = vars.try_into() else { unreachable!("four tensors were named") };
+                directions.push(vars);
+            }
+            layers.push(directions);
+        }
+        Ok(Self { shape, layers })
+    }
+
+    /// Reads unpadded sequences from a zero state.
+    ///
+    /// `x`: `[tokens, input_dim]`; `lengths`: tokens of each sequence; between
+    /// layers a share `p` of the features is dropped, locked a sequence.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        lengths: &[usize],
+        p: f32,
+        rng: &mut Rng,
+    ) -> Result<RnnOutput> {
+        let shape = &self.shape;
+        let states = shape.cell.cell().spec().states;
+        let zeros =
+            Tensor::zeros((states, lengths.len(), shape.hidden_dim), DType::F32, &Device::Cpu)?;
+        let mut output = RnnOutput { hidden: x.clone(), last: zeros.clone() };
+        for (layer, directions) in self.layers.iter().enumerate() {
+            if layer > 0 {
+                output.hidden = dropout::locked(&output.hidden, lengths, p, rng)?;
+            }
+            let (mut hidden, mut last) = (Vec::new(), Vec::new());
+            for (vars, &direction) in directions.iter().zip(shape.directions()) {
+                let schedule = Arc::new(Schedule::new(lengths, lengths.len(), direction));
+                let flat = vars.each_ref().map(|var| var.flatten_all());
+                let flat = flat.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+                let weights = Tensor::cat(&flat, 0)?;
+                let scanned =
+                    op::recurrent(shape.cell, &schedule, &output.hidden, &weights, &zeros)?;
+                hidden.push(scanned.hidden);
+                last.push(scanned.last.get(0)?);
+            }
+            output = RnnOutput { hidden: Tensor::cat(&hidden, 1)?, last: Tensor::cat(&last, 1)? };
+        }
+        Ok(output)
+    }
+}

@@ -1,0 +1,70 @@
+"""Times PyTorch's nn.LSTM, forward and backward (inputs and weights), f32; one JSON line per hidden size."""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+INPUT_DIM = 128
+BATCH = 32
+STEPS = 100
+
+
+def cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")
+
+
+def seconds(hidden_dim: int, runs: int, warm_up: int) -> list[float]:
+    """Seconds of each run after the warm-up."""
+    torch.manual_seed(1)
+    lstm = torch.nn.LSTM(INPUT_DIM, hidden_dim)
+    inputs = torch.randn(STEPS, BATCH, INPUT_DIM, requires_grad=True)
+    grad_output = torch.randn(STEPS, BATCH, hidden_dim)
+    times = []
+    for _ in range(warm_up + runs):
+        lstm.zero_grad()
+        inputs.grad = None
+        start = time.perf_counter()
+        output, _ = lstm(inputs)
+        output.backward(grad_output)
+        times.append(time.perf_counter() - start)
+    return times[warm_up:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--warm-up", type=int, default=3)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[256, 1024])
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    for hidden_dim in args.hidden:
+        times = seconds(hidden_dim, args.runs, args.warm_up)
+        result = {
+            "bench": "lstm forward+backward",
+            "implementation": f"torch {torch.__version__}",
+            "cpu": cpu_model(),
+            "threads": args.threads,
+            "dtype": "f32",
+            "input_dim": INPUT_DIM,
+            "hidden_dim": hidden_dim,
+            "batch": BATCH,
+            "steps": STEPS,
+            "runs": args.runs,
+            "tokens_per_second": round(BATCH * STEPS / statistics.median(times)),
+            "fastest": round(BATCH * STEPS / min(times)),
+            "slowest": round(BATCH * STEPS / max(times)),
+        }
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
