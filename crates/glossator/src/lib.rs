@@ -1,1 +1,56 @@
+//! Labels text with recurrent networks that read characters.
+//!
+//! ```
+//! use glossator::prelude::*;
+//!
+//! # fn main() -> Result<(), Error> {
+//! let tagger = Tagger::load("en-ner")?;
+//! let document = tagger.tag("George Washington went to Washington.")?;
+//! for span in document.spans() {
+//!     println!("{} {} {:.2}", span.text(), span.label(), span.score());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Tagger`] is loaded by name (a built-in model, one of the cache, or a
+//! folder) or [from bytes](Tagger::from_bytes), is immutable, and may be shared
+//! by threads as it is. Words that are split already are labelled by
+//! [`Tagger::tag_tokens`]; whole corpora are read by [`corpus`] and labelled by
+//! [`Tagger::tag_sentences`].
+//!
+//! With the feature `train` (on by default) the same crate trains taggers, from
+//! the configuration files of the command line: see [`training`].
+#![forbid(unsafe_code)]
 
+pub mod prelude;
+
+pub use glossator_models::{EmbeddingConfig, Error, Tagger, TaggerConfig};
+pub use glossator_text::{
+    Annotation, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef, corpus,
+    segment, tags,
+};
+
+/// Finding and inspecting models.
+pub mod models {
+    pub use glossator_hub::{Bundle, Entry, Error, Origin, Repository};
+}
+
+/// Errors of the parts, for those who tell them apart.
+pub mod errors {
+    pub use glossator_hub::Error as ModelError;
+    pub use glossator_text::Error as TextError;
+    #[cfg(feature = "train")]
+    pub use glossator_train::Error as TrainingError;
+}
+
+/// Training and scoring.
+#[cfg(feature = "train")]
+pub mod training {
+    pub use glossator_models::{
+        DataConfig, ModelInfo, RunConfig, TaskKind, Trained, TrainingRun, check, train_tagger,
+    };
+    pub use glossator_train::{
+        Event, Observer, Progress, RunOptions, Summary, Table, TrainingConfig, files, metric,
+    };
+}

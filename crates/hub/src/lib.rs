@@ -1,1 +1,22 @@
+//! Where models come from, and how they lie on a disk.
+//!
+//! The decision this crate embodies: **a model is a folder of plain files**,
+//! `config.json`, `*.safetensors`, dictionaries and a card. A [`Bundle`] is such
+//! a folder, whether it lies on a disk, in memory as an archive, or inside the
+//! program; nothing in it is ever executed, and everything that is read is
+//! checked for size, version and finite values.
+#![forbid(unsafe_code)]
 
+mod builtin;
+mod bundle;
+mod error;
+mod repository;
+mod tensors;
+
+pub use bundle::Bundle;
+pub use error::Error;
+pub use repository::{Entry, Origin, Repository};
+pub use tensors::{StoredPrecision, Tensor, read_tensors, write_tensors};
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -12,6 +12,7 @@ mod embedding;
 mod error;
 pub mod init;
 mod linear;
+mod loss;
 mod params;
 mod rng;
 mod rnn;
@@ -26,6 +27,7 @@ pub use glossator_kernels::{
     op::crf_loss,
 };
 pub use linear::{Linear, PackedLinear};
+pub use loss::weighted_nll;
 pub use params::{Param, ParamSet};
 pub use rng::Rng;
 pub use rnn::{PackedRnn, Rnn, RnnOutput, RnnShape};

@@ -1,0 +1,114 @@
+//! Finding a model by name.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Bundle, Error, Result, builtin::MODELS};
+
+/// Where a model of a [`Repository`] lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Part of the program.
+    BuiltIn,
+    /// A folder of the cache.
+    Cache(PathBuf),
+}
+
+/// A model that a [`Repository`] lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name to ask for it by.
+    pub name: String,
+    /// Where it lies.
+    pub origin: Origin,
+}
+
+/// The models at hand: those built in, those of the cache, and any folder.
+#[derive(Clone, Debug, Default)]
+pub struct Repository {
+    cache: Option<PathBuf>,
+}
+
+impl Repository {
+    /// A repository with this cache folder, which need not exist.
+    pub fn new(cache: Option<PathBuf>) -> Self {
+        Self { cache }
+    }
+
+    /// The cache that the environment names: `GLOSSATOR_CACHE`, else
+    /// `glossator` in `XDG_CACHE_HOME`, else in `~/.cache`.
+    pub fn from_env() -> Self {
+        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let user = || {
+            let cache = var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));
+            cache.map(|cache| cache.join("glossator"))
+        };
+        Self::new(var("GLOSSATOR_CACHE").or_else(user))
+    }
+
+    /// The cache folder.
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
+    }
+
+    /// Finds a model: one built in, then one of the cache, then a folder. A
+    /// name that starts with `./`, `../` or `/` is always a path.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn find(&self, name: &str) -> Result<Bundle> {
+        let is_path = name.starts_with(['/', '.']);
+        if !is_path && let Some((name, files)) = MODELS.iter().find(|(n, _)| *n == name) {
+            return Ok(Bundle::built_in(name, files));
+        }
+        let plain = !is_path && !name.contains(['/', '\\']);
+        let cached = self.cache.as_ref().filter(|_| plain).map(|cache| cache.join(name));
+        let folder = PathBuf::from(name);
+        match cached.into_iter().chain([folder]).find(|folder| folder.is_dir()) {
+            Some(folder) => Ok(Bundle::folder(folder)),
+            None => Err(self.not_found(name)),
+        }
+    }
+
+    /// All models but those known by path only, in order of names.
+    pub fn list(&self) -> Vec<Entry> {
+        let built_in = MODELS
+            .iter()
+            .map(|(name, _)| Entry { name: (*name).to_owned(), origin: Origin::BuiltIn });
+        let cached = self.cache.iter().filter_map(|cache| cache.read_dir().ok()).flatten();
+        let cached = cached.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?.to_owned();
+            path.join("config.json")
+                .is_file()
+                .then_some(Entry { name, origin: Origin::Cache(path) })
+        });
+        let mut entries: Vec<Entry> = built_in.chain(cached).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        entries
+    }
+
+    fn not_found(&self, name: &str) -> Error {
+        let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+        let builtin = if names.is_empty() { "none is".to_owned() } else { names.join(", ") };
+        Error::NotFound { name: name.to_owned(), builtin, cache: self.cache.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_comes_before_a_folder_and_a_path_is_a_path() {
+        let root = tempfile::tempdir().unwrap();
+        let model = root.path().join("mine");
+        std::fs::create_dir(&model).unwrap();
+        std::fs::write(model.join("config.json"), "{}").unwrap();
+        let repository = Repository::new(Some(root.path().to_owned()));
+        assert_eq!(repository.find("mine").unwrap().path(), Some(&*model));
+        assert!(repository.find("./mine").is_err());
+        assert!(repository.list().iter().any(|entry| entry.name == "mine"));
+        let error = repository.find("absent").unwrap_err().to_string();
+        assert!(error.contains("no model `absent`"), "{error}");
+    }
+}

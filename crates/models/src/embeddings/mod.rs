@@ -1,0 +1,148 @@
+//! Vectors for the tokens of a batch.
+//!
+//! An embedding has an inference face ([`Embedding`]: writes its columns of the
+//! unpadded matrix `[tokens, dim]`) and, with the feature `train`, a trained
+//! one that gives the same values as a graph.
+
+mod characters;
+mod lookup;
+#[cfg(feature = "train")]
+mod prepare;
+mod words;
+#[cfg(feature = "train")]
+pub(crate) mod vectors;
+
+use glossator_hub::Bundle;
+use glossator_nn::Weights;
+use glossator_text::{Dictionary, Sentence};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+pub use characters::CharactersConfig;
+#[cfg(feature = "train")]
+pub(crate) use prepare::{Prepared, TrainedEmbedding};
+pub use words::WordsConfig;
+
+/// One part of the vectors that a tagger sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum EmbeddingConfig {
+    /// Character features: a BiLSTM over the word's characters, the last state
+    /// of each direction (Lample et al., 2016).
+    Characters(CharactersConfig),
+    /// Word vectors: trained with the tagger, or given.
+    Words(WordsConfig),
+}
+
+/// The tokens of some sentences, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct TokenBatch<'a> {
+    /// All tokens.
+    pub tokens: Vec<&'a str>,
+    /// Tokens of each sentence.
+    pub lengths: Vec<usize>,
+}
+
+impl<'a> TokenBatch<'a> {
+    /// The tokens of these sentences.
+    pub fn new(sentences: impl IntoIterator<Item = &'a Sentence>) -> Self {
+        let mut batch = Self::default();
+        for sentence in sentences {
+            batch.tokens.extend(sentence.tokens());
+            batch.lengths.push(sentence.len());
+        }
+        batch
+    }
+
+    /// The distinct words in order of their first use, and for each token the
+    /// number of its word.
+    pub(crate) fn distinct(&self) -> (Vec<&'a str>, Vec<u32>) {
+        let mut numbers = std::collections::HashMap::new();
+        let mut words = Vec::new();
+        let number = |&token: &&'a str| {
+            *numbers.entry(token).or_insert_with(|| {
+                words.push(token);
+                words.len() as u32 - 1
+            })
+        };
+        let ids = self.tokens.iter().map(number).collect();
+        (words, ids)
+    }
+}
+
+/// Some columns of a row-major matrix.
+#[derive(Debug)]
+pub struct Columns<'a> {
+    matrix: &'a mut [f32],
+    width: usize,
+    first: usize,
+    dim: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// Columns `first..first + dim` of a matrix that has `width` of them.
+    ///
+    /// # Panics
+    /// If there are not so many columns.
+    pub fn new(matrix: &'a mut [f32], width: usize, first: usize, dim: usize) -> Self {
+        assert!(first + dim <= width, "columns of a matrix");
+        Self { matrix, width, first, dim }
+    }
+
+    /// The part of a row that lies in these columns.
+    pub fn row(&mut self, row: usize) -> &mut [f32] {
+        let at = row * self.width + self.first;
+        &mut self.matrix[at..at + self.dim]
+    }
+}
+
+/// A source of vectors for tokens; immutable, shared by threads.
+pub trait Embedding: Send + Sync {
+    /// Columns it writes.
+    fn dim(&self) -> usize;
+
+    /// Writes its columns of the unpadded matrix `[tokens of the batch, …]`.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    fn write(&self, batch: &TokenBatch<'_>, out: Columns<'_>) -> Result<()>;
+}
+
+/// Name of the file with the dictionary of embedding number `index`.
+pub(crate) fn dictionary_file(index: usize) -> String {
+    format!("dictionary-{index}.json")
+}
+
+/// Prefix of the tensors of embedding number `index`.
+pub(crate) fn prefix(index: usize) -> String {
+    format!("embeddings.{index}")
+}
+
+impl EmbeddingConfig {
+    /// Loads embedding number `index` of a model.
+    pub(crate) fn load(
+        &self,
+        index: usize,
+        bundle: &Bundle,
+        weights: &mut Weights,
+    ) -> Result<Box<dyn Embedding>> {
+        let dictionary: Dictionary = bundle.json(&dictionary_file(index))?;
+        self.build(index, &dictionary, weights)
+            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+    }
+
+    /// Takes the tensors of embedding number `index`.
+    pub(crate) fn build(
+        &self,
+        index: usize,
+        dictionary: &Dictionary,
+        weights: &mut Weights,
+    ) -> glossator_nn::Result<Box<dyn Embedding>> {
+        Ok(match self {
+            Self::Characters(config) => {
+                Box::new(characters::Characters::new(config, index, dictionary, weights)?)
+            }
+            Self::Words(config) => Box::new(words::Words::new(config, index, dictionary, weights)?),
+        })
+    }
+}

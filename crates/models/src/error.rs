@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+/// What can go wrong with models.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A model cannot be found or read.
+    #[error(transparent)]
+    Hub(#[from] glossator_hub::Error),
+    /// The tensors of a model do not fit its configuration.
+    #[error("model {model}: {source}")]
+    Model {
+        /// The model.
+        model: String,
+        /// What does not fit.
+        source: glossator_nn::Error,
+    },
+    /// A layer or kernel refused its arguments.
+    #[error(transparent)]
+    Layer(#[from] glossator_nn::Error),
+    /// Text cannot be read or written.
+    #[error(transparent)]
+    Text(#[from] glossator_text::Error),
+    /// A configuration that cannot be used.
+    #[error("{}{}: {problem}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// Line, from 1, if it is known.
+        line: Option<usize>,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file that a configuration names cannot be opened.
+    #[error("{}: cannot open the file named by `{key}`", path.display())]
+    ConfigFile {
+        /// Key of the configuration.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Corpus data that cannot be trained on.
+    #[error("{}{}: {problem}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Data {
+        /// The corpus file.
+        path: PathBuf,
+        /// Line, from 1, if it is known.
+        line: Option<usize>,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// Training failed.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] glossator_train::Error),
+    /// A file cannot be written.
+    #[error("{}: cannot write", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}

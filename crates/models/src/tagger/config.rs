@@ -1,0 +1,178 @@
+//! What a tagger is made of.
+
+use std::collections::BTreeMap;
+
+use glossator_hub::StoredPrecision;
+use glossator_nn::{CellKind, RnnShape};
+use glossator_text::tags::Scheme;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig};
+
+/// Kind of the model in its `config.json`.
+pub(crate) const KIND: &str = "tagger";
+/// Version of the format that is written.
+pub(crate) const FORMAT: u64 = 1;
+
+/// Architecture of a tagger: the `[tagger]` table of a configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaggerConfig {
+    /// Units of each direction of the recurrent layers.
+    pub hidden_dim: usize,
+    /// Recurrent layers.
+    pub layers: usize,
+    /// The recurrent cell.
+    #[serde(serialize_with = "cell_name", deserialize_with = "cell_of_name")]
+    pub cell: CellKind,
+    /// A CRF over the tags, else each word by itself.
+    pub crf: bool,
+    /// How spans are written as tags.
+    pub scheme: Scheme,
+    /// A linear layer from the embeddings to as many dimensions.
+    pub reprojection: bool,
+    /// Part of the words whose vector is zeroed in training.
+    pub word_dropout: f32,
+    /// Part of the features dropped in training, locked a sentence.
+    pub locked_dropout: f32,
+    /// Weight of a label's tokens in the loss; only without a CRF.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_weights: BTreeMap<String, f32>,
+    /// The vectors that the tagger sees, side by side.
+    pub embeddings: Vec<EmbeddingConfig>,
+}
+
+impl Default for TaggerConfig {
+    fn default() -> Self {
+        Self {
+            hidden_dim: 256,
+            layers: 1,
+            cell: CellKind::Lstm,
+            crf: true,
+            scheme: Scheme::Bioes,
+            reprojection: true,
+            word_dropout: 0.05,
+            locked_dropout: 0.5,
+            class_weights: BTreeMap::new(),
+            embeddings: vec![
+                EmbeddingConfig::Characters(CharactersConfig::default()),
+                EmbeddingConfig::Words(WordsConfig::default()),
+            ],
+        }
+    }
+}
+
+impl TaggerConfig {
+    pub(super) fn rnn(&self, input_dim: usize) -> RnnShape {
+        RnnShape {
+            cell: self.cell,
+            input_dim,
+            hidden_dim: self.hidden_dim,
+            n_layers: self.layers,
+            bidirectional: true,
+        }
+    }
+
+    /// What is wrong with the values, if anything: key and reason.
+    pub fn problem(&self) -> Option<(&'static str, String)> {
+        let share = |p: f32| (0.0..1.0).contains(&p);
+        let part = || "must be at least 0 and below 1".to_owned();
+        let positive = || "must be at least 1".to_owned();
+        if self.hidden_dim == 0 {
+            return Some(("tagger.hidden_dim", positive()));
+        }
+        if self.layers == 0 {
+            return Some(("tagger.layers", positive()));
+        }
+        if !share(self.word_dropout) {
+            return Some(("tagger.word_dropout", part()));
+        }
+        if !share(self.locked_dropout) {
+            return Some(("tagger.locked_dropout", part()));
+        }
+        if self.scheme == Scheme::Iob1 {
+            return Some(("tagger.scheme", "must be `bioes` or `iob2`".to_owned()));
+        }
+        if self.crf && !self.class_weights.is_empty() {
+            let reason = "needs `crf = false`: a CRF has no loss of single words to weigh";
+            return Some(("tagger.class_weights", reason.to_owned()));
+        }
+        if self.class_weights.values().any(|w| !(*w >= 0.0 && w.is_finite())) {
+            return Some(("tagger.class_weights", "must not be negative".to_owned()));
+        }
+        if self.embeddings.is_empty() {
+            return Some(("tagger.embeddings", "must name at least one embedding".to_owned()));
+        }
+        self.embeddings.iter().find_map(|embedding| match embedding {
+            EmbeddingConfig::Characters(c) if c.embedding_dim == 0 || c.hidden_dim == 0 => {
+                Some(("tagger.embeddings", "dimensions must be at least 1".to_owned()))
+            }
+            EmbeddingConfig::Characters(c) if !share(c.unknown) => {
+                Some(("tagger.embeddings.unknown", part()))
+            }
+            EmbeddingConfig::Words(w) if w.vectors.is_none() && w.dim == 0 => {
+                Some(("tagger.embeddings.dim", positive()))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// `config.json` of a tagger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaggerModel {
+    pub(crate) kind: String,
+    pub(crate) format: u64,
+    /// Name of the annotation layer it writes.
+    pub(crate) layer: String,
+    /// Scheme of the tags if the layer is one of spans.
+    pub(crate) scheme: Option<Scheme>,
+    /// Tags in the order of the emission scores.
+    pub(crate) labels: Vec<String>,
+    /// How the weights are stored.
+    pub(crate) precision: StoredPrecision,
+    pub(crate) tagger: TaggerConfig,
+}
+
+fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(cell.cell().spec().name)
+}
+
+fn cell_of_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CellKind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    CellKind::from_name(&name).ok_or_else(|| {
+        let names = CellKind::ALL.map(|kind| kind.cell().spec().name).join(", ");
+        serde::de::Error::custom(format!("unknown cell `{name}`, expected one of: {names}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_sound_and_wrong_values_are_named() {
+        assert_eq!(TaggerConfig::default().problem(), None);
+        let problem = |change: fn(&mut TaggerConfig)| {
+            let mut config = TaggerConfig::default();
+            change(&mut config);
+            config.problem().map(|(key, _)| key)
+        };
+        assert_eq!(problem(|c| c.hidden_dim = 0), Some("tagger.hidden_dim"));
+        assert_eq!(problem(|c| c.locked_dropout = 1.0), Some("tagger.locked_dropout"));
+        assert_eq!(problem(|c| c.word_dropout = f32::NAN), Some("tagger.word_dropout"));
+        assert_eq!(problem(|c| c.scheme = Scheme::Iob1), Some("tagger.scheme"));
+        assert_eq!(problem(|c| c.embeddings.clear()), Some("tagger.embeddings"));
+        let weigh = |c: &mut TaggerConfig| drop(c.class_weights.insert("O".into(), 2.0));
+        assert_eq!(problem(weigh), Some("tagger.class_weights"));
+    }
+
+    #[test]
+    fn a_cell_goes_by_its_name() {
+        let config: TaggerConfig = toml::from_str("cell = \"lstm\"").unwrap();
+        assert_eq!(config.cell, CellKind::Lstm);
+        let error = toml::from_str::<TaggerConfig>("cell = \"lstn\"").unwrap_err();
+        assert!(error.to_string().contains("expected one of: lstm"), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! The tagger at work.
+
+use std::sync::Arc;
+
+use glossator_hub::{Bundle, Repository};
+use glossator_nn::{Crf, PackedLinear, PackedRnn, Weights};
+use glossator_text::{Document, Layer, Position, Sentence, batch, segment};
+use rayon::prelude::*;
+
+use super::{KIND, Labels, TaggerModel};
+use crate::{Columns, Embedding, Error, Result, TokenBatch};
+
+/// Tokens of a batch, unless the caller asks for another number.
+const BATCH_TOKENS: usize = 1024;
+
+/// A trained tagger: immutable, and shared by threads as it is.
+///
+/// The same text gives the same labels and scores, bit for bit, whatever it is
+/// batched with and however many threads run.
+pub struct Tagger {
+    name: String,
+    model: TaggerModel,
+    labels: Labels,
+    embeddings: Vec<Box<dyn Embedding>>,
+    reprojection: Option<PackedLinear>,
+    rnn: PackedRnn,
+    output: PackedLinear,
+    crf: Crf,
+}
+
+impl std::fmt::Debug for Tagger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tagger").field("name", &self.name).field("model", &self.model).finish()
+    }
+}
+
+impl Tagger {
+    /// Loads a model by name: a built-in one, one of the cache, or a folder.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it is damaged or of another kind.
+    pub fn load(name: &str) -> Result<Self> {
+        Self::from_bundle(&Repository::from_env().find(name)?)
+    }
+
+    /// Loads a model from an archive (`tar` of its folder) in memory.
+    ///
+    /// # Errors
+    /// If the archive or the model is damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bundle(&Bundle::from_bytes(bytes)?)
+    }
+
+    /// Loads a model from its files.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the weights do not fit the configuration.
+    pub fn from_bundle(bundle: &Bundle) -> Result<Self> {
+        let model: TaggerModel = bundle.config(KIND)?;
+        if let Some((key, problem)) = model.tagger.problem() {
+            return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
+        }
+        if model.labels.is_empty() {
+            return Err(bundle.damaged("config.json", "it has no labels").into());
+        }
+        let mut weights = Weights::new();
+        for tensor in bundle.tensors("model.safetensors")? {
+            weights.insert(tensor.name, tensor.shape, tensor.values);
+        }
+        let mut embeddings = Vec::new();
+        for (index, config) in model.tagger.embeddings.iter().enumerate() {
+            embeddings.push(config.load(index, bundle, &mut weights)?);
+        }
+        Self::assemble(bundle.name(), model, embeddings, weights)
+            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+    }
+
+    /// A tagger of weights in memory.
+    #[cfg(feature = "train")]
+    pub(crate) fn from_weights(
+        name: &str,
+        model: TaggerModel,
+        dictionaries: &[&glossator_text::Dictionary],
+        mut weights: Weights,
+    ) -> glossator_nn::Result<Self> {
+        let mut embeddings = Vec::new();
+        for (index, (config, dictionary)) in
+            model.tagger.embeddings.iter().zip(dictionaries).enumerate()
+        {
+            embeddings.push(config.build(index, dictionary, &mut weights)?);
+        }
+        Self::assemble(name, model, embeddings, weights)
+    }
+
+    fn assemble(
+        name: &str,
+        model: TaggerModel,
+        embeddings: Vec<Box<dyn Embedding>>,
+        mut weights: Weights,
+    ) -> glossator_nn::Result<Self> {
+        let (config, n_tags) = (&model.tagger, model.labels.len());
+        let labels = Labels::new(&model.labels, model.scheme);
+        let dim = embeddings.iter().map(|e| e.dim()).sum();
+        let reprojection = config
+            .reprojection
+            .then(|| PackedLinear::new(&mut weights, "reprojection", dim, dim))
+            .transpose()?;
+        let shape = config.rnn(dim);
+        let rnn = PackedRnn::new(&mut weights, "rnn", shape)?;
+        let output = PackedLinear::new(&mut weights, "output", shape.output_dim(), n_tags)?;
+        // Without a CRF all transitions weigh the same; a scheme still holds.
+        let transitions = match config.crf {
+            true => weights.take("crf.transitions", &[n_tags + 2, n_tags])?,
+            false => vec![0.0; (n_tags + 2) * n_tags],
+        };
+        weights.finish()?;
+        let crf = Crf::new(&transitions, &labels.mask())?;
+        let name = name.to_owned();
+        Ok(Self { name, labels, embeddings, reprojection, rnn, output, crf, model })
+    }
+
+    /// Name or path it was loaded from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name of the annotation layer it writes.
+    pub fn layer(&self) -> &str {
+        &self.model.layer
+    }
+
+    /// Whether it labels spans of words, rather than words.
+    pub fn is_spans(&self) -> bool {
+        self.labels.scheme().is_some()
+    }
+
+    /// Its tags, in the order of their numbers.
+    pub fn labels(&self) -> &[String] {
+        &self.model.labels
+    }
+
+    /// Splits a text into sentences and words, and labels it.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag(&self, text: &str) -> Result<Document> {
+        let mut sentences = segment::document(text, Position::default());
+        self.tag_sentences(&mut sentences)?;
+        Ok(Document::new(Arc::from(text), sentences))
+    }
+
+    /// Labels one sentence of given words.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag_tokens<S: AsRef<str>>(&self, tokens: &[S]) -> Result<Sentence> {
+        let mut sentence = Sentence::from_tokens(tokens);
+        self.tag_sentences(std::slice::from_mut(&mut sentence))?;
+        Ok(sentence)
+    }
+
+    /// Adds the layer to sentences, in batches on all threads of the current pool.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag_sentences(&self, sentences: &mut [Sentence]) -> Result<()> {
+        self.tag_batches(sentences, BATCH_TOKENS)
+    }
+
+    /// As [`Tagger::tag_sentences`], with at most so many tokens a batch (a
+    /// longer sentence is a batch of its own). It changes speed and memory,
+    /// never a result.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag_batches(&self, sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
+        let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
+        let mut batches = Vec::new();
+        let mut rest = sentences;
+        for batch in batch::by_tokens(&lengths, max_tokens.max(1)) {
+            let (batch, others) = rest.split_at_mut(batch.len());
+            batches.push(batch);
+            rest = others;
+        }
+        batches.into_par_iter().try_for_each(|batch| self.tag_batch(batch))
+    }
+
+    fn tag_batch(&self, sentences: &mut [Sentence]) -> Result<()> {
+        let batch = TokenBatch::new(sentences.iter());
+        let emissions = self.emissions(&batch)?;
+        let mut rest = &emissions[..];
+        let n_tags = self.labels.len();
+        for sentence in sentences {
+            let (own, others) = rest.split_at(sentence.len() * n_tags);
+            rest = others;
+            let (path, _) = self.crf.viterbi(own).map_err(glossator_nn::Error::from)?;
+            let posterior = self.crf.posterior(own).map_err(glossator_nn::Error::from)?;
+            let annotation = self.labels.annotation(&path, &posterior);
+            sentence.set_layer(Layer::new(self.layer(), annotation));
+        }
+        Ok(())
+    }
+
+    /// Emission scores of a batch, `[tokens, tags]`.
+    fn emissions(&self, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
+        let tokens = batch.tokens.len();
+        let dim: usize = self.embeddings.iter().map(|e| e.dim()).sum();
+        let mut vectors = vec![0.0; tokens * dim];
+        let mut first = 0;
+        for embedding in &self.embeddings {
+            let columns = Columns::new(&mut vectors, dim, first, embedding.dim());
+            embedding.write(batch, columns)?;
+            first += embedding.dim();
+        }
+        if let Some(reprojection) = &self.reprojection {
+            vectors = reprojection.apply(&vectors, tokens);
+        }
+        let hidden = self.rnn.apply(&vectors, &batch.lengths)?;
+        Ok(self.output.apply(&hidden, tokens))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tagger_is_shared_by_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Tagger>();
+    }
+}

@@ -1,0 +1,133 @@
+//! The tags of a layer: which may follow each other, and what they say.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use glossator_nn::{Mask, Posterior};
+use glossator_text::{
+    Annotation, Label, Span,
+    tags::{self, Scheme},
+};
+
+/// The tags of a layer, by number.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Labels {
+    tags: Vec<Arc<str>>,
+    scheme: Option<Scheme>,
+}
+
+impl Labels {
+    /// Tags in the order of their numbers; with a scheme they stand for spans.
+    pub(crate) fn new(tags: &[String], scheme: Option<Scheme>) -> Self {
+        Self { tags: tags.iter().map(|tag| tag.as_str().into()).collect(), scheme }
+    }
+
+    /// Tags of a layer of words.
+    #[cfg(feature = "train")]
+    pub(crate) fn of_words<'a>(labels: impl IntoIterator<Item = &'a str>) -> Self {
+        let set: BTreeSet<&str> = labels.into_iter().collect();
+        Self { tags: set.into_iter().map(Arc::from).collect(), scheme: None }
+    }
+
+    /// Tags of a layer of spans with these classes.
+    #[cfg(feature = "train")]
+    pub(crate) fn of_spans<'a>(
+        classes: impl IntoIterator<Item = &'a str>,
+        scheme: Scheme,
+    ) -> Self {
+        let classes: BTreeSet<&str> = classes.into_iter().collect();
+        let prefixes = if scheme == Scheme::Bioes { "SBIE" } else { "BI" };
+        let mut tags: Vec<Arc<str>> = vec!["O".into()];
+        for class in classes {
+            tags.extend(prefixes.chars().map(|p| Arc::from(format!("{p}-{class}"))));
+        }
+        Self { tags, scheme: Some(scheme) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tags.len()
+    }
+
+    pub(crate) fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tags.iter().map(|tag| tag.to_string()).collect()
+    }
+
+    #[cfg(feature = "train")]
+    pub(crate) fn number(&self, tag: &str) -> Option<usize> {
+        self.tags.iter().position(|t| **t == *tag)
+    }
+
+    /// Which tags may follow each other: all, or those of the scheme.
+    pub(crate) fn mask(&self) -> Mask {
+        let Some(scheme) = self.scheme else { return Mask::all(self.len()) };
+        let name = |tag: Option<usize>| tag.map(|tag| &*self.tags[tag]);
+        Mask::new(self.len(), |from, to| tags::allowed(scheme, name(from), name(to)))
+    }
+
+    /// The annotation that a path of tags stands for, scored by marginals.
+    pub(crate) fn annotation(&self, path: &[usize], posterior: &Posterior<'_>) -> Annotation {
+        if self.scheme.is_none() {
+            let label = |(t, &tag): (usize, &usize)| Label {
+                value: Arc::clone(&self.tags[tag]),
+                score: posterior.marginal(t, tag) as f32,
+            };
+            return Annotation::Tokens(path.iter().enumerate().map(label).collect());
+        }
+        let names: Vec<&str> = path.iter().map(|&tag| &*self.tags[tag]).collect();
+        let spans = tags::spans(&names).into_iter().map(|span| {
+            let tags = &path[span.tokens.clone()];
+            let continues = |next: usize| self.continues(span.label, next);
+            let score = posterior.span(span.tokens.start, tags, continues) as f32;
+            Span { tokens: span.tokens.clone(), label: span.label.into(), score }
+        });
+        Annotation::Spans(spans.collect())
+    }
+
+    /// Whether `next` continues a span of this class that the tag before left open.
+    fn continues(&self, class: &str, next: usize) -> bool {
+        let (prefix, label) = tags::parse(&self.tags[next]);
+        self.scheme == Some(Scheme::Iob2) && prefix == 'I' && label == class
+    }
+}
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use super::*;
+    use glossator_nn::Crf;
+
+    #[test]
+    fn span_scores_count_every_sequence_that_holds_the_span() {
+        for scheme in [Scheme::Bioes, Scheme::Iob2] {
+            let labels = Labels::of_spans(["PER", "LOC"], scheme);
+            let (n, tokens) = (labels.len(), 3);
+            let scores: Vec<f32> = (0..(n + 2) * n).map(|i| (i * 5 % 7) as f32 / 3.0).collect();
+            let crf = Crf::new(&scores, &labels.mask()).unwrap();
+            let emissions: Vec<f32> =
+                (0..tokens * n).map(|i| (i * 11 % 13) as f32 / 4.0).collect();
+            let posterior = crf.posterior(&emissions).unwrap();
+            let (path, _) = crf.viterbi(&emissions).unwrap();
+            let Annotation::Spans(spans) = labels.annotation(&path, &posterior) else {
+                panic!("a scheme gives spans")
+            };
+            assert!(!spans.is_empty());
+            // Every sequence, its probability, and the spans it stands for.
+            for span in spans {
+                let mut want = 0.0;
+                for code in 0..n.pow(tokens as u32) {
+                    let path: Vec<usize> =
+                        (0..tokens).map(|t| code / n.pow(t as u32) % n).collect();
+                    let score = crf.score(&emissions, &path).unwrap();
+                    let names: Vec<&str> = path.iter().map(|&tag| &*labels.tags[tag]).collect();
+                    let found = tags::spans(&names);
+                    if found.iter().any(|s| s.tokens == span.tokens && *s.label == *span.label) {
+                        want += (score - posterior.log_z()).exp();
+                    }
+                }
+                assert!((f64::from(span.score) - want).abs() < 1e-6, "{scheme:?} {span:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The BiLSTM-CRF tagger (Huang et al., 2015; Lample et al., 2016; Akbik et
+//! al., 2018).
+//!
+//! ```text
+//! embeddings, side by side -> reprojection -> BiLSTM -> emission scores -> CRF
+//! ```
+
+mod config;
+mod infer;
+mod labels;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use config::TaggerConfig;
+pub(crate) use config::{FORMAT, KIND, TaggerModel};
+pub use infer::Tagger;
+pub(crate) use labels::Labels;

@@ -1,0 +1,115 @@
+//! Corpora with a gold column.
+
+use std::path::{Path, PathBuf};
+
+use glossator_nn::Rng;
+use glossator_text::{
+    Sentence, corpus,
+    tags::{self, Scheme},
+};
+use glossator_train::metric::{AccuracyScorer, Report, SpanScorer};
+
+use crate::{DataConfig, Error, Result, RunConfig};
+
+/// The corpora of a run.
+pub(crate) struct Corpora {
+    pub(crate) train: Vec<Sentence>,
+    pub(crate) dev: Vec<Sentence>,
+    pub(crate) test: Option<Vec<Sentence>>,
+}
+
+impl Corpora {
+    /// Reads all corpora; without a development set a tenth of the training
+    /// sentences becomes one, drawn by the seed.
+    pub(crate) fn read(config: &RunConfig) -> Result<Self> {
+        let data = &config.data;
+        let mut train = open("data.train", &data.train, data)?;
+        let dev = match &data.dev {
+            Some(path) => open("data.dev", path, data)?,
+            None => split(&mut train, config.seed),
+        };
+        let test = data.test.as_ref().map(|path| open("data.test", path, data)).transpose()?;
+        for (name, path, sentences) in
+            [("training", Some(&data.train), &train), ("development", data.dev.as_ref(), &dev)]
+        {
+            if sentences.is_empty() {
+                let path = path.unwrap_or(&data.train).clone();
+                let problem = format!("no sentences to take {name} data from");
+                return Err(Error::Data { path, line: None, problem });
+            }
+        }
+        Ok(Self { train, dev, test })
+    }
+}
+
+/// Takes a tenth of the sentences out, at least one if there are two.
+fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
+    let mut order: Vec<usize> = (0..train.len()).collect();
+    Rng::new(seed, "dev", 0).shuffle(&mut order);
+    order.truncate((train.len() / 10).max(usize::from(train.len() > 1)));
+    order.sort_unstable();
+    let mut dev: Vec<Sentence> = order.iter().rev().map(|&i| train.remove(i)).collect();
+    dev.reverse();
+    dev
+}
+
+/// Reads the sentences of a corpus that have words, and checks that all have
+/// the gold column.
+pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
+    let missing =
+        |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
+    std::fs::File::open(path).map_err(missing)?;
+    let mut sentences = Vec::new();
+    for sentence in corpus::open(path, 0, &data.read_options())? {
+        let sentence = sentence?;
+        if !sentence.is_empty() {
+            gold_column(&sentence, &data.layer)?;
+            sentences.push(sentence);
+        }
+    }
+    Ok(sentences)
+}
+
+/// The gold column of a sentence.
+pub(crate) fn gold_column<'a>(sentence: &'a Sentence, column: &str) -> Result<Vec<&'a str>> {
+    let misc = format!("misc:{}", column.to_uppercase());
+    sentence.column(column).or_else(|| sentence.column(&misc)).ok_or_else(|| {
+        let (path, line) = sentence
+            .place()
+            .map_or((PathBuf::from("input"), None), |(path, line)| (path.to_owned(), Some(line)));
+        let problem = format!(
+            "no column `{column}`; name the columns with `columns`, or choose another layer"
+        );
+        Error::Data { path, line, problem }
+    })
+}
+
+/// Gold tags of every sentence.
+pub(crate) fn gold_columns(sentences: &[Sentence], column: &str) -> Result<Vec<Vec<String>>> {
+    let owned = |sentence| {
+        let tags = gold_column(sentence, column)?;
+        Ok(tags.into_iter().map(str::to_owned).collect())
+    };
+    sentences.iter().map(owned).collect()
+}
+
+/// Scores the layer of tagged sentences against a gold column.
+pub(crate) fn score(
+    tagged: &[Sentence],
+    column: &str,
+    layer: &str,
+    is_spans: bool,
+) -> Result<Report> {
+    let (mut spans, mut words) = (SpanScorer::new(), AccuracyScorer::new());
+    for sentence in tagged {
+        let gold = gold_column(sentence, column)?;
+        let predicted = sentence.layer(layer).map(|layer| layer.column(sentence.len(), Scheme::Iob2));
+        let predicted = predicted.unwrap_or_default();
+        if is_spans {
+            spans.add(&tags::convert(&gold, Scheme::Iob2), &predicted)?;
+        } else {
+            words.add(&gold, &predicted)?;
+        }
+    }
+    Ok(if is_spans { spans.report() } else { words.report() })
+}

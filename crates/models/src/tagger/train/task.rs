@@ -1,0 +1,212 @@
+//! The tagger as a task of the training loop.
+
+use std::path::Path;
+
+use candle_core::{Tensor, Var};
+use glossator_hub::{Tensor as Stored, write_tensors};
+use glossator_nn::{Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll};
+use glossator_text::{Dictionary, Sentence, batch, tags};
+use glossator_train::{BoxError, Evaluation, Loss, Task};
+
+use super::{data::{Corpora, gold_column}, start::Start, write};
+use crate::{
+    Result, RunConfig, TokenBatch,
+    embeddings::{Prepared, TrainedEmbedding, dictionary_file},
+    tagger::{FORMAT, KIND, Labels, Tagger, TaggerModel},
+};
+
+/// A tagger in training.
+pub(super) struct TaggerTask<'a> {
+    config: &'a RunConfig,
+    corpora: &'a Corpora,
+    model: TaggerModel,
+    labels: Labels,
+    mask: Mask,
+    gold: Vec<Vec<usize>>,
+    prepared: Vec<Prepared>,
+    params: ParamSet,
+    embeddings: Vec<Box<dyn TrainedEmbedding>>,
+    reprojection: Option<Linear>,
+    rnn: Rnn,
+    output: Linear,
+    transitions: Option<Var>,
+}
+
+impl<'a> TaggerTask<'a> {
+    pub(super) fn new(
+        config: &'a RunConfig,
+        mut start: Start,
+        corpora: &'a Corpora,
+    ) -> Result<Self> {
+        let tagger = start.tagger.clone();
+        let labels = start.labels.clone();
+        let rng = &mut Rng::new(config.seed, "init", 0);
+        let mut params = ParamSet::new();
+        let mut embeddings = Vec::new();
+        let mut dim = 0;
+        for (index, prepared) in start.embeddings.iter().enumerate() {
+            embeddings.push(prepared.train(index, &mut params, rng)?);
+            dim += prepared.config.dim();
+        }
+        let reprojection = match tagger.reprojection {
+            true => Some(Linear::new(&mut params, "reprojection", dim, dim, rng)?),
+            false => None,
+        };
+        let shape = tagger.rnn(dim);
+        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?;
+        let n = labels.len();
+        let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
+        let transitions = match tagger.crf {
+            true => Some(params.add("crf.transitions", vec![0.0; (n + 2) * n], (n + 2, n))?),
+            false => None,
+        };
+        start.fill(&params)?;
+        let model = TaggerModel {
+            kind: KIND.to_owned(),
+            format: FORMAT,
+            layer: config.data.layer_name(),
+            scheme: labels.scheme(),
+            labels: labels.names(),
+            precision: config.model.precision,
+            tagger,
+        };
+        let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
+        Ok(Self {
+            config,
+            corpora,
+            model,
+            mask: labels.mask(),
+            gold: gold.collect::<Result<_>>()?,
+            labels,
+            prepared: start.embeddings,
+            params,
+            embeddings,
+            reprojection,
+            rnn,
+            output,
+            transitions,
+        })
+    }
+
+    /// Emission scores `[tokens, tags]` of a batch, in the graph.
+    fn emissions(&self, batch: &TokenBatch<'_>, rng: &mut Rng) -> Result<Tensor> {
+        let tagger = &self.model.tagger;
+        let (lengths, p) = (&batch.lengths, tagger.locked_dropout);
+        let parts = self.embeddings.iter().map(|e| e.forward(batch, rng));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let x = Tensor::cat(&parts, 1).map_err(glossator_nn::Error::from)?;
+        let x = dropout::word(&x, tagger.word_dropout, rng)?;
+        let mut x = dropout::locked(&x, lengths, p, rng)?;
+        if let Some(reprojection) = &self.reprojection {
+            x = reprojection.forward(&x)?;
+        }
+        let hidden = self.rnn.forward(&x, lengths, p, rng)?.hidden;
+        Ok(self.output.forward(&dropout::locked(&hidden, lengths, p, rng)?)?)
+    }
+
+    fn batch_loss(&self, batch: &[usize], rng: &mut Rng) -> Result<Loss> {
+        let tokens = TokenBatch::new(batch.iter().map(|&i| &self.corpora.train[i]));
+        let emissions = self.emissions(&tokens, rng)?;
+        let gold: Vec<usize> = batch.iter().flat_map(|&i| &self.gold[i]).copied().collect();
+        let sum = match &self.transitions {
+            Some(transitions) => {
+                crf_loss(&emissions, transitions, &self.mask, &tokens.lengths, &gold)
+                    .map_err(glossator_nn::Error::from)?
+            }
+            None => {
+                let weights = &self.model.tagger.class_weights;
+                let weight = |tag: &String| weights.get(tag).copied().unwrap_or(1.0);
+                let weights: Vec<f32> = self.model.labels.iter().map(weight).collect();
+                weighted_nll(&emissions, &gold, &weights)?
+            }
+        };
+        Ok(Loss { sum, count: batch.len(), tokens: tokens.tokens.len() })
+    }
+
+    /// All tensors of the model as it is now.
+    fn weights(&self) -> Result<Weights> {
+        let mut weights = Weights::from_params(&self.params)?;
+        for (index, prepared) in self.prepared.iter().enumerate() {
+            prepared.add_frozen(index, &mut weights);
+        }
+        Ok(weights)
+    }
+
+    fn save_files(&self, dir: &Path) -> Result<()> {
+        let json = |name: &str, value: serde_json::Result<String>| {
+            let text = value.map_err(std::io::Error::from);
+            let text = text.map_err(|source| super::write_error(&dir.join(name), source))?;
+            write(&dir.join(name), text.as_bytes())
+        };
+        for (index, prepared) in self.prepared.iter().enumerate() {
+            json(&dictionary_file(index), serde_json::to_string(&prepared.dictionary))?;
+        }
+        json("config.json", serde_json::to_string_pretty(&self.model))?;
+        let tensors: Vec<Stored> = self
+            .weights()?
+            .iter()
+            .map(|(name, shape, values)| Stored {
+                name: name.to_owned(),
+                shape: shape.to_vec(),
+                values: values.to_vec(),
+            })
+            .collect();
+        let path = dir.join("model.safetensors");
+        let bytes = write_tensors(&tensors, self.model.precision);
+        let bytes = bytes.map_err(|problem| std::io::Error::other(problem));
+        write(&path, &bytes.map_err(|source| super::write_error(&path, source))?)
+    }
+
+    fn evaluate_dev(&self) -> Result<Evaluation> {
+        let dictionaries: Vec<&Dictionary> = self.prepared.iter().map(|p| &p.dictionary).collect();
+        let tagger =
+            Tagger::from_weights("in training", self.model.clone(), &dictionaries, self.weights()?)?;
+        let report = tagger.evaluate(&self.corpora.dev, &self.config.data.layer)?;
+        let accuracy = ("accuracy".to_owned(), report.accuracy);
+        if self.labels.scheme().is_none() {
+            return Ok(Evaluation { score: report.accuracy, loss: None, metrics: vec![accuracy] });
+        }
+        let micro = report.micro;
+        let metrics = [("precision", micro.precision), ("recall", micro.recall), ("f1", micro.f1)];
+        let metrics = metrics.map(|(name, value)| (name.to_owned(), value));
+        let metrics = metrics.into_iter().chain([accuracy]).collect();
+        Ok(Evaluation { score: micro.f1, loss: None, metrics })
+    }
+}
+
+impl Task for TaggerTask<'_> {
+    type Batch = Vec<usize>;
+
+    fn batches(&self, _epoch: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.corpora.train.len()).collect();
+        rng.shuffle(&mut order);
+        batch::by_count(&order, self.config.training.batch_size)
+    }
+
+    fn loss(&mut self, batch: &Vec<usize>, rng: &mut Rng) -> Result<Loss, BoxError> {
+        Ok(self.batch_loss(batch, rng)?)
+    }
+
+    fn evaluate(&mut self) -> Result<Evaluation, BoxError> {
+        Ok(self.evaluate_dev()?)
+    }
+
+    fn params(&self) -> &ParamSet {
+        &self.params
+    }
+
+    fn save(&self, dir: &Path) -> Result<(), BoxError> {
+        Ok(self.save_files(dir)?)
+    }
+}
+
+/// Numbers of a sentence's gold tags, in the model's scheme.
+fn gold(sentence: &Sentence, column: &str, labels: &Labels) -> Result<Vec<usize>> {
+    let column = gold_column(sentence, column)?;
+    let names = match labels.scheme() {
+        Some(scheme) => tags::convert(&column, scheme),
+        None => column.into_iter().map(str::to_owned).collect(),
+    };
+    // Every tag is known: the labels were made from these sentences, or cover them.
+    Ok(names.iter().map(|name| labels.number(name).unwrap_or(0)).collect())
+}

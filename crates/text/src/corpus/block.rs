@@ -1,0 +1,185 @@
+use std::ops::Range;
+
+use super::input::{Input, chomp};
+use crate::{Error, Result};
+
+/// What a line of a file of columns is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// White space only: ends a sentence.
+    Blank,
+    /// A comment.
+    Comment,
+    /// A mark between documents: ends a sentence, too.
+    Boundary,
+    /// A row that is no token: a range, an empty node.
+    Row,
+    /// The row of a token.
+    Word,
+}
+
+/// The lines from the end of one sentence to the end of the next.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub raw: String,
+    /// The rows of tokens in `raw`, without line ends.
+    pub words: Vec<Range<usize>>,
+    /// The line of the first row; 0 if there is none.
+    pub line: usize,
+    closed: bool,
+}
+
+impl Block {
+    fn has_rows(&self) -> bool {
+        self.line > 0
+    }
+
+    /// The block if its sentence has ended, or nothing of it.
+    fn if_closed(self) -> Block {
+        if self.closed { self } else { Block::default() }
+    }
+
+    fn add(&mut self, line: &str, number: usize, kind: Kind) {
+        if matches!(kind, Kind::Row | Kind::Word) && !self.has_rows() {
+            self.line = number;
+        }
+        if kind == Kind::Word {
+            let start = self.raw.len();
+            self.words.push(start..start + chomp(line).len());
+        }
+        self.closed |= kind == Kind::Blank && self.has_rows();
+        self.raw.push_str(line);
+    }
+}
+
+/// Cuts a file of columns into blocks that hold every byte of it, as long as it
+/// has a row. Lines behind the last sentence belong to its block, so a block is
+/// given out when a row of the next is seen.
+pub(super) struct Blocks {
+    pub input: Input,
+    line: String,
+    block: Block,
+    before: Option<Block>,
+    /// An error that comes behind the blocks before it.
+    failed: Option<Error>,
+    ended: bool,
+}
+
+impl Blocks {
+    pub fn new(input: Input) -> Blocks {
+        let mut block = Block::default();
+        if input.marked() {
+            block.raw.push('\u{feff}');
+        }
+        Blocks { input, line: String::new(), block, before: None, failed: None, ended: false }
+    }
+
+    /// Whether the input has ended well, so that the block given out was the
+    /// last.
+    pub fn ended(&self) -> bool {
+        self.ended && self.failed.is_none()
+    }
+
+    /// The next block; `kind` says what a line (without line end) is, whose
+    /// number it is told.
+    pub fn next(
+        &mut self,
+        mut kind: impl FnMut(&str, usize) -> Result<Kind>,
+    ) -> Result<Option<Block>> {
+        loop {
+            if let Some(block) = self.ready() {
+                return Ok(Some(block));
+            } else if let Some(error) = self.failed.take() {
+                return Err(error);
+            } else if self.ended {
+                return Ok(None);
+            }
+            if let Err(error) = self.read(&mut kind) {
+                (self.failed, self.ended) = (Some(error), true);
+                self.block = std::mem::take(&mut self.block).if_closed();
+            }
+        }
+    }
+
+    /// A block that is complete.
+    fn ready(&mut self) -> Option<Block> {
+        if !self.block.has_rows() && !self.ended {
+            return None;
+        }
+        match self.before.take() {
+            Some(mut before) => {
+                if !self.block.has_rows() {
+                    before.raw.push_str(&std::mem::take(&mut self.block.raw));
+                }
+                Some(before)
+            }
+            None if self.ended => Some(std::mem::take(&mut self.block)).filter(Block::has_rows),
+            None => None,
+        }
+    }
+
+    /// Reads a line.
+    fn read(&mut self, kind: &mut impl FnMut(&str, usize) -> Result<Kind>) -> Result<()> {
+        let number = self.input.line();
+        self.line.clear();
+        if !self.input.read_line(&mut self.line)? {
+            self.ended = true;
+            return Ok(());
+        }
+        let kind = kind(chomp(&self.line), number)?;
+        if self.block.has_rows()
+            && (kind == Kind::Boundary || (self.block.closed && kind != Kind::Blank))
+        {
+            self.before = Some(std::mem::take(&mut self.block));
+        }
+        self.block.add(&self.line, number, kind);
+        Ok(())
+    }
+}
+
+/// Whether a line holds nothing but spaces and tabs.
+pub(super) fn is_blank(line: &str) -> bool {
+    line.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn blocks(text: &str) -> Vec<(String, usize, usize)> {
+        let input =
+            Input::new(Box::new(std::io::Cursor::new(text.to_owned())), Path::new("f"), false);
+        let mut blocks = Blocks::new(input.expect("input"));
+        let mut kind = |line: &str, _| {
+            Ok(match line.chars().next() {
+                _ if is_blank(line) => Kind::Blank,
+                Some('#') => Kind::Comment,
+                Some('-') => Kind::Boundary,
+                Some('r') => Kind::Row,
+                _ => Kind::Word,
+            })
+        };
+        let mut out = Vec::new();
+        while let Some(block) = blocks.next(&mut kind).expect("lines") {
+            out.push((block.raw, block.words.len(), block.line));
+        }
+        out
+    }
+
+    #[test]
+    fn blocks_hold_every_byte() {
+        let text = "\u{feff}\n# a\nr\nw\r\nw\n \n\n# b\n\n-\nw\n-\nw\n\n# end\n \n#";
+        let found = blocks(text);
+        assert_eq!(found.iter().map(|block| block.0.as_str()).collect::<String>(), text);
+        let shapes: Vec<_> = found.iter().map(|block| (block.1, block.2)).collect();
+        assert_eq!(shapes, [(2, 3), (1, 11), (1, 13)]);
+        assert!(found[2].0.ends_with("w\n\n# end\n \n#"));
+    }
+
+    #[test]
+    fn a_file_without_rows_has_no_block() {
+        assert!(blocks("").is_empty());
+        assert!(blocks("\n# a\n\n").is_empty());
+    }
+}

@@ -1,0 +1,154 @@
+use std::sync::Arc;
+
+use super::block::{Block, Blocks, Kind, is_blank};
+use super::columns::{self, TOKEN};
+use super::input::Input;
+use super::{Reader, Warnings};
+use crate::source::Layout;
+use crate::{Error, Position, Result, Rows, Sentence, Source};
+
+/// A reader of columns. The document is the sentences' texts, joined by
+/// newlines.
+pub(super) struct ConllReader {
+    blocks: Blocks,
+    document: usize,
+    position: Position,
+    names: Option<Vec<String>>,
+    layout: Option<Arc<Layout>>,
+}
+
+impl ConllReader {
+    pub fn new(input: Input, document: usize, names: Option<&[String]>) -> Result<ConllReader> {
+        if let Some(names) = names {
+            columns::check(names)?;
+        }
+        let (position, names) = (Position::default(), names.map(<[String]>::to_vec));
+        Ok(ConllReader { blocks: Blocks::new(input), document, position, names, layout: None })
+    }
+
+    fn sentence(&mut self, block: Block, layout: Arc<Layout>) -> Sentence {
+        let column = layout.index(TOKEN).unwrap_or(0);
+        let token = |row: &str| layout.cells(row).nth(column).unwrap_or_default();
+        let tokens: Vec<&str> = block
+            .words
+            .iter()
+            .map(|row| &block.raw[row.clone()])
+            .map(|row| &row[token(row)])
+            .collect();
+        let sentence = Sentence::from_tokens(&tokens).at(self.position);
+        self.position = sentence.end().after("\n");
+        let sentence = sentence.located(self.document, self.blocks.input.path(), block.line);
+        sentence.with_source(Source::Rows(Rows { raw: block.raw, words: block.words, layout }))
+    }
+}
+
+impl Reader for ConllReader {
+    fn next(&mut self) -> Result<Option<Sentence>> {
+        let sample = match self.layout {
+            Some(_) => String::new(),
+            None => String::from_utf8_lossy(self.blocks.input.window()?).into_owned(),
+        };
+        let path = self.blocks.input.path().clone();
+        let block = self.blocks.next(|line, number| {
+            if is_blank(line) {
+                return Ok(Kind::Blank);
+            } else if columns::is_boundary(line) {
+                return Ok(Kind::Boundary);
+            } else if columns::is_comment(line) {
+                return Ok(Kind::Comment);
+            }
+            let names = &mut self.names;
+            let layout = self
+                .layout
+                .get_or_insert_with(|| columns::layout(line, &sample, names.take()).into());
+            check_row(line, layout).map_err(|problem| problem.at(path.to_path_buf(), number))?;
+            Ok(Kind::Word)
+        })?;
+        Ok(block.zip(self.layout.clone()).map(|(block, layout)| self.sentence(block, layout)))
+    }
+
+    fn warnings(&self) -> &Warnings {
+        &self.blocks.input.warnings
+    }
+}
+
+enum Problem {
+    Tab,
+    Columns { want: usize, found: usize },
+    Empty,
+}
+
+impl Problem {
+    fn at(self, path: std::path::PathBuf, line: usize) -> Error {
+        match self {
+            Problem::Tab => Error::Tab { path, line },
+            Problem::Columns { want, found } => Error::Columns { path, line, want, found },
+            Problem::Empty => Error::EmptyToken { path, line },
+        }
+    }
+}
+
+fn check_row(row: &str, layout: &Layout) -> Result<(), Problem> {
+    if !layout.tabs && row.contains('\t') {
+        return Err(Problem::Tab);
+    }
+    let (want, found) = (layout.names.len(), layout.cells(row).count());
+    if want != found {
+        return Err(Problem::Columns { want, found });
+    }
+    let token = layout.index(TOKEN).and_then(|column| layout.cells(row).nth(column));
+    if token.is_none_or(|token| token.is_empty()) { Err(Problem::Empty) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::corpus::Format;
+    use crate::corpus::tests::{all, error, texts, with_columns};
+    use crate::{Error, Source};
+
+    #[test]
+    fn sentences_columns_and_places() {
+        let sentences = all(
+            Format::Conll,
+            "\u{feff}# c\r\nAnna\tB-PER\r\nx\u{a0}y\tO\r\n \t\r\n-DOCSTART-\tO\n\n#1\tO",
+        );
+        assert_eq!(texts(&sentences), ["Anna|x\u{a0}y", "#1"]);
+        assert_eq!(sentences[0].column("ner"), Some(vec!["B-PER", "O"]));
+        assert_eq!(sentences[0].column("pos"), None);
+        assert_eq!((sentences[1].start().bytes, sentences[1].start().chars), (10, 9));
+        assert_eq!(sentences[1].place().map(|place| place.1), Some(7));
+        assert_eq!(sentences[1].document(), 0);
+        assert!(
+            matches!(sentences[1].source(), Source::Rows(rows) if rows.raw() == "-DOCSTART-\tO\n\n#1\tO")
+        );
+    }
+
+    #[test]
+    fn named_columns() {
+        let sentences =
+            with_columns("1 a N\n2 b V\n", &["_", "token", "tag"]).expect("three columns");
+        assert_eq!(texts(&sentences), ["a|b"]);
+        assert_eq!(sentences[0].column("tag"), Some(vec!["N", "V"]));
+        let error = with_columns("a\tN\tO\n", &["token", "pos"]).expect_err("three columns");
+        assert!(matches!(error, Error::Columns { line: 1, want: 2, found: 3, .. }), "{error}");
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let error_of = |text: &str| error(Format::Conll, text);
+        let missing = error_of("# c\na\tO\n\nb\n");
+        assert!(matches!(missing, Error::Columns { line: 4, want: 2, found: 1, .. }), "{missing}");
+        let tab = error_of(&format!("{}c\tN O\n", "a N\n".repeat(20_000)));
+        assert!(matches!(tab, Error::Tab { line: 20_001, .. }), "{tab}");
+        let empty = error_of("a\tO\n\tO\n");
+        assert!(matches!(empty, Error::EmptyToken { line: 2, .. }), "{empty}");
+    }
+
+    #[test]
+    fn odd_tokens_and_files() {
+        let long = "x".repeat(100_000);
+        let sentences = all(Format::Conll, &format!("{long}\tO\na\0b\tO\n"));
+        assert_eq!(texts(&sentences), [format!("{long}|a\0b")]);
+        assert!(all(Format::Conll, "").is_empty() && all(Format::Conll, "\n\n \n").is_empty());
+    }
+}

@@ -1,0 +1,42 @@
+use std::io;
+
+use super::{Render, on_one_line};
+use crate::Sentence;
+
+/// The text, a blank line after each sentence.
+pub(super) struct Text;
+
+/// The text, one sentence a line.
+pub(super) struct Lines;
+
+/// Tokens joined by spaces, one sentence a line.
+pub(super) struct Tokens;
+
+impl Render for Text {
+    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+        if !sentence.is_empty() {
+            out.push_str(&on_one_line(sentence.text()));
+            out.push_str("\n\n");
+        }
+        Ok(())
+    }
+}
+
+impl Render for Lines {
+    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+        out.push_str(&on_one_line(sentence.text()));
+        out.push('\n');
+        Ok(())
+    }
+}
+
+impl Render for Tokens {
+    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+        for (i, token) in sentence.tokens().enumerate() {
+            out.push_str(if i > 0 { " " } else { "" });
+            out.push_str(&on_one_line(token).replace(' ', "\u{a0}"));
+        }
+        out.push('\n');
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::*;
+use crate::corpus::Format;
+use crate::corpus::tests::{all, texts};
+use crate::{Annotation, Label, Layer, Sequence, Span};
+
+/// Output that the test can look at.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn written_with(format: OutputFormat, sentences: &[Sentence], options: WriteOptions) -> String {
+    let out = Shared::default();
+    let mut writer = writer(format, Box::new(out.clone()), options);
+    for sentence in sentences {
+        writer.write(sentence).expect("memory");
+    }
+    writer.finish().expect("memory");
+    String::from_utf8(out.0.take()).expect("UTF-8")
+}
+
+fn written(format: OutputFormat, sentences: &[Sentence]) -> String {
+    written_with(format, sentences, WriteOptions::default())
+}
+
+fn with_scores() -> WriteOptions {
+    WriteOptions { scores: true, ..WriteOptions::default() }
+}
+
+fn scored() -> Sentence {
+    let mut sentence = Sentence::from_tokens(&["Zoë", "Lund", "\"ran\n", "."]);
+    let label = |value: &str| Label { value: value.into(), score: 0.98766 };
+    sentence.set_layer(Layer::new(
+        "upos",
+        Annotation::Tokens(["A", "B", "C", "D"].map(label).to_vec()),
+    ));
+    let span = |tokens, label: &str| Span { tokens, label: label.into(), score: 0.5 };
+    sentence
+        .set_layer(Layer::new("ner", Annotation::Spans(vec![span(0..2, "PER"), span(2..3, "X")])));
+    sentence
+}
+
+#[test]
+fn inline_is_for_reading() {
+    let mut sentence =
+        Sentence::from_tokens(&["George", "Washington", "went", "to", "Washington", "."]);
+    assert_eq!(
+        written(OutputFormat::Inline, std::slice::from_ref(&sentence)),
+        "George Washington went to Washington .\n"
+    );
+    sentence.set_layer(Layer::from_tags("ner", &["B-PER", "I-PER", "O", "O", "B-LOC", "O"]));
+    let want = "George Washington went to Washington . → [\"George Washington\"/PER, \"Washington\"/LOC]\n";
+    assert_eq!(written(OutputFormat::Inline, &[sentence]), want);
+    let mut sentence = Sentence::from_tokens(&["The", "grass"]);
+    sentence.set_layer(Layer::from_labels("upos", &["DET", "NOUN"]));
+    assert_eq!(
+        written(OutputFormat::Inline, &[sentence, Sentence::default()]),
+        "The/DET grass/NOUN\n\n"
+    );
+    let want = "Zoë/A(0.99) Lund/B(0.99) \"ran /C(0.99) ./D(0.99) → [\"Zoë Lund\"/PER (0.50), \"\\\"ran \"/X (0.50)]\n";
+    assert_eq!(written_with(OutputFormat::Inline, &[scored()], with_scores()), want);
+}
+
+#[test]
+fn jsonl_has_slices_and_scores() {
+    let mut sentences = all(Format::Jsonl, "\n{\"text\": \"𝄞 a. Zoë ran.\", \"id\": 1.50}");
+    sentences[1].set_layer(Layer::from_tags("ner", &["B-PER", "O", "O"]));
+    let mut upos = Layer::from_labels("upos", &["P", "V", "X"]);
+    upos.sequences =
+        vec![Sequence { score: 0.25, labels: vec!["P".into(), "V".into(), "X".into()] }];
+    sentences[1].set_layer(upos);
+    let line = written_with(OutputFormat::Jsonl, &sentences[1..], with_scores());
+    let want = concat!(
+        r#"{"doc":2,"text":"Zoë ran.","start":5,"end":13,"tokens":["#,
+        r#"{"text":"Zoë","start":5,"end":8,"labels":{"upos":{"label":"P","score":1.0}}},"#,
+        r#"{"text":"ran","start":9,"end":12,"labels":{"upos":{"label":"V","score":1.0}}},"#,
+        r#"{"text":".","start":12,"end":13,"labels":{"upos":{"label":"X","score":1.0}}}],"#,
+        r#""spans":[{"layer":"ner","text":"Zoë","start":5,"end":8,"label":"PER","score":1.0}],"#,
+        r#""sequences":[{"layer":"upos","score":0.25,"labels":["P","V","X"]}],"meta":{"id":1.50}}"#,
+        "\n"
+    );
+    assert_eq!(line, want);
+    let utf16 = WriteOptions { offsets: Offsets::Utf16, ..WriteOptions::default() };
+    let line = written_with(OutputFormat::Jsonl, &sentences[1..], utf16);
+    assert!(line.contains(r#""start":6,"end":14"#) && !line.contains("1.0"), "{line}");
+    let bytes = WriteOptions { offsets: Offsets::Bytes, ..WriteOptions::default() };
+    assert!(
+        written_with(OutputFormat::Jsonl, &sentences[1..], bytes).contains(r#""start":8,"end":17"#)
+    );
+    assert!(written_with(OutputFormat::Jsonl, &[scored()], with_scores()).contains("0.9877"));
+    let text = written(OutputFormat::Jsonl, &all(Format::Text, "Hi."));
+    assert!(
+        text.starts_with(r#"{"doc":"sample","text":"Hi.","#) && text.ends_with(",\"meta\":{}}\n"),
+        "{text}"
+    );
+}
+
+const CONLL: &str =
+    "\u{feff}# c\r\n\nZoë  B-PER \r\nran O\r\n \t\r\n\n-DOCSTART- -X-\n\nNo O\n# end\n\n# last";
+const CONLLU: &str = "\u{feff}# newdoc\n# text = Zum x\n1-2\tZum\t_\t_\t_\t_\t_\t_\t_\tNer=X\r\n\
+    1\tZu\t_\tA\tB\t_\t_\t_\t_\tSpaceAfter=No|Ner=O\n2\tdem\t_\tA\t_\t_\t_\t_\t_\t_\n2.1\te\t_\t_\t_\t_\t_\t_\t_\t_\n\n\n\
+    # sent_id = 2\n1\tx\t_\tA\tB\t_\t_\t_\t_\tA=b";
+
+#[test]
+fn columns_are_kept_byte_for_byte() {
+    for end in ["", "\n", "\n\n", "\n\n\n# x\n"] {
+        let conll = CONLL.to_owned() + end;
+        assert_eq!(written(OutputFormat::Conll, &all(Format::Conll, &conll)), conll);
+        let conllu = CONLLU.to_owned() + end;
+        assert_eq!(written(OutputFormat::Conllu, &all(Format::Conllu, &conllu)), conllu);
+    }
+}
+
+#[test]
+fn layers_replace_or_add_columns() {
+    let mut sentences = all(Format::Conll, CONLL);
+    for sentence in &mut sentences {
+        let tags: Vec<_> = (0..sentence.len()).map(|_| "I-X").collect();
+        sentence.set_layer(Layer::from_tags("ner", &tags));
+        sentence.set_layer(Layer::from_labels("upos", &tags));
+    }
+    let want = CONLL
+        .replace("B-PER \r", "B-X I-X \r")
+        .replace("ran O", "ran I-X I-X")
+        .replace("No O", "No B-X I-X");
+    assert_eq!(written(OutputFormat::Conll, &sentences), want);
+}
+
+#[test]
+fn layers_replace_columns_or_keys_of_conllu() {
+    let mut sentences = all(Format::Conllu, CONLLU);
+    for sentence in &mut sentences {
+        let tags: Vec<_> = (0..sentence.len()).map(|i| if i == 0 { "B-X" } else { "O" }).collect();
+        sentence.set_layer(Layer::from_tags("ner", &tags));
+        sentence.set_layer(Layer::from_labels("misc:Key", &vec!["a|b"; tags.len()]));
+        sentence.set_layer(Layer::from_labels("upos", &vec!["U"; tags.len()]));
+        sentence.set_layer(Layer::from_labels("xpos", &vec!["V"; tags.len()]));
+    }
+    let want = CONLLU
+        .replace("Zu\t_\tA\tB", "Zu\t_\tU\tV")
+        .replace("No|Ner=O", "No|Ner=B-X|Key=a_b")
+        .replace("dem\t_\tA\t_\t_\t_\t_\t_\t_\n", "dem\t_\tU\tV\t_\t_\t_\t_\tNER=O|Key=a_b\n")
+        .replace("x\t_\tA\tB", "x\t_\tU\tV")
+        .replace("A=b", "A=b|NER=B-X|Key=a_b");
+    assert_eq!(written(OutputFormat::Conllu, &sentences), want);
+}
+
+#[test]
+fn files_that_lack_their_last_newline_stay_apart() {
+    for (format, output, text) in [
+        (Format::Conll, OutputFormat::Conll, "a\tO"),
+        (Format::Conll, OutputFormat::Conll, "a\tO\n"),
+    ] {
+        let one = all(format, &format!("\u{feff}{text}"));
+        assert_eq!(
+            written(output, &[one.clone(), one].concat()),
+            format!("\u{feff}a\tO\n\n{text}")
+        );
+    }
+}
+
+#[test]
+fn other_sources_make_new_rows() {
+    let mut sentences = all(Format::Text, "It's\nred.");
+    assert_eq!(written(OutputFormat::Conll, &sentences), "It\t_\n's\t_\nred\t_\n.\t_\n\n");
+    sentences[0].set_layer(Layer::from_tags("ner", &["O", "O", "I-X", "O"]));
+    sentences[0].set_layer(Layer::from_labels("upos", &["", "b\tc", "D", "E"]));
+    assert_eq!(
+        written(OutputFormat::Conll, &sentences),
+        "It\tO\t_\n's\tO\tb c\nred\tB-X\tD\n.\tO\tE\n\n"
+    );
+    let columns = Some(["upos", "token", "x"].map(str::to_owned).to_vec());
+    let named = written_with(
+        OutputFormat::Conll,
+        &sentences,
+        WriteOptions { columns, ..WriteOptions::default() },
+    );
+    assert!(named.starts_with("_\tIt\t_\nb c\t's\t_\n"), "{named}");
+    let conllu = written(OutputFormat::Conllu, &sentences);
+    assert!(
+        conllu.starts_with("# text = It's red.\n1\tIt\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No|NER=O\n"),
+        "{conllu}"
+    );
+    let back = all(Format::Conllu, &conllu);
+    assert_eq!((texts(&back), back[0].text()), (texts(&sentences), "It's red."));
+    assert_eq!(back[0].column("misc:NER"), Some(vec!["O", "O", "B-X", "O"]));
+    let empty = [Sentence::default()];
+    assert_eq!(written(OutputFormat::Conll, &empty) + &written(OutputFormat::Conllu, &empty), "");
+}
+
+#[test]
+fn plain_texts() {
+    let sentences = all(
+        Format::Jsonl,
+        "{\"text\": \"One\\ntwo. Three.\"}\n{\"tokens\": [\"a b\", \"c\\n\"]}\n{\"text\": \"\"}",
+    );
+    assert_eq!(written(OutputFormat::Lines, &sentences), "One two.\nThree.\na b c \n\n");
+    assert_eq!(written(OutputFormat::Text, &sentences), "One two.\n\nThree.\n\na b c \n\n");
+    assert_eq!(
+        written(OutputFormat::Tokens, &sentences),
+        "One two .\nThree .\na\u{a0}b c\u{a0}\n\n"
+    );
+}
+
+#[test]
+fn a_failing_output_is_an_io_error() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut writer = writer(OutputFormat::Lines, Box::new(Full), WriteOptions::default());
+    assert!(writer.write(&scored()).is_err_and(|error| error.is_io()));
+}

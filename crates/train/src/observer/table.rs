@@ -1,0 +1,118 @@
+//! The table of a run: one row per evaluation.
+
+use std::io::{self, Write};
+
+use super::{Event, Observer};
+use crate::Result;
+
+/// Prints a row of fixed-width columns for each evaluation; `*` marks a new
+/// best model. Where nothing can be printed, the run goes on without.
+#[derive(Debug)]
+pub struct Table<W> {
+    to: W,
+    headed: bool,
+}
+
+impl Table<io::Stderr> {
+    /// A table on standard error.
+    pub fn stderr() -> Self {
+        Self::new(io::stderr())
+    }
+}
+
+impl<W: Write> Table<W> {
+    /// A table on `to`.
+    pub fn new(to: W) -> Self {
+        Self { to, headed: false }
+    }
+}
+
+/// Title and text of each column.
+fn columns(event: &Event<'_>) -> Option<(Vec<(String, String)>, bool)> {
+    let Event::Evaluated {
+        epoch,
+        train_loss,
+        learning_rate,
+        score,
+        loss,
+        metrics,
+        best,
+        tokens_per_second,
+        seconds,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let loss = loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}"));
+    let mut columns = vec![
+        ("epoch".to_owned(), epoch.to_string()),
+        ("loss".to_owned(), format!("{train_loss:.4}")),
+        ("dev loss".to_owned(), loss),
+    ];
+    if metrics.is_empty() {
+        columns.push(("score".to_owned(), format!("{score:.2}")));
+    }
+    columns.extend(metrics.iter().map(|(name, value)| (name.clone(), format!("{value:.2}"))));
+    columns.extend([
+        ("rate".to_owned(), format!("{learning_rate:.6}")),
+        ("words/s".to_owned(), format!("{tokens_per_second:.0}")),
+        ("seconds".to_owned(), format!("{seconds:.0}")),
+    ]);
+    Some((columns, *best))
+}
+
+impl<W: Write> Observer for Table<W> {
+    fn event(&mut self, event: &Event<'_>) -> Result<()> {
+        let Some((columns, best)) = columns(event) else { return Ok(()) };
+        let line = |part: fn(&(String, String)) -> &str| {
+            let cell =
+                |column| format!("{:>1$}", part(column), column.0.chars().count().max(8) + 2);
+            columns.iter().map(cell).collect::<String>()
+        };
+        // A closed standard error is no reason to end a run.
+        if !self.headed {
+            self.headed = true;
+            let _ = writeln!(self.to, "{}", line(|column| &column.0));
+        }
+        let mark = if best { " *" } else { "" };
+        let _ = writeln!(self.to, "{}{mark}", line(|column| &column.1));
+        let _ = self.to.flush();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_the_best_is_marked() {
+        let mut out = Vec::new();
+        let mut table = Table::new(&mut out);
+        let metrics = [("accuracy".to_owned(), 91.256), ("span precision".to_owned(), 8.0)];
+        for (epoch, best) in [(9, true), (10, false)] {
+            let event = Event::Evaluated {
+                epoch,
+                step: 7,
+                train_loss: 1.25,
+                learning_rate: 0.1,
+                score: 8.0,
+                loss: None,
+                metrics: &metrics,
+                best,
+                bad_epochs: 0,
+                tokens_per_second: 1234.5,
+                seconds: 61.0,
+            };
+            table.event(&event).unwrap();
+        }
+        table.event(&Event::Best { epoch: 9, score: 8.0 }).unwrap();
+        let want =
+            "     epoch      loss  dev loss  accuracy  span precision      rate   words/s   seconds
+         9    1.2500         -     91.26            8.00  0.100000      1234        61 *
+        10    1.2500         -     91.26            8.00  0.100000      1234        61
+";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+}

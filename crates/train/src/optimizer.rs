@@ -1,0 +1,233 @@
+//! Updates of the parameters, in place and bit for bit the same for any number of threads.
+//!
+//! Threads share out whole tensors, and no sum crosses a tensor in another
+//! order than that of the [`ParamSet`]. A parameter without a gradient is left
+//! alone: no decay, no momentum.
+
+use candle_core::{Tensor, backprop::GradStore};
+use glossator_nn::{Param, ParamSet};
+use rayon::prelude::*;
+
+use crate::{OptimizerKind, Result, TrainingConfig, values};
+
+/// Gradients in the order of the parameters; `None` where there is none.
+#[derive(Debug)]
+pub(crate) struct Gradients(Vec<Option<Tensor>>);
+
+impl Gradients {
+    /// Takes the gradients of the parameters out of the result of a backward pass.
+    pub(crate) fn take(params: &ParamSet, mut store: GradStore) -> Result<Self> {
+        let take = |param: &Param| store.remove(&param.var).map(|grad| grad.contiguous());
+        let gradients = params.iter().map(take).map(Option::transpose);
+        Ok(Self(gradients.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether no parameter has a gradient.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Euclidean norm over all gradients.
+    pub(crate) fn norm(&self) -> Result<f64> {
+        let sum = |gradient: &Option<Tensor>| match gradient {
+            Some(gradient) => values::read(gradient, sum_of_squares),
+            None => Ok(0.0),
+        };
+        let sums: Vec<f64> = self.0.par_iter().map(sum).collect::<Result<_, _>>()?;
+        Ok(sums.iter().sum::<f64>().sqrt())
+    }
+}
+
+/// Eight running sums side by side, then added in order.
+fn sum_of_squares(values: &[f32]) -> f64 {
+    let mut sums = [0.0_f64; 8];
+    let chunks = values.chunks_exact(sums.len());
+    let rest: f64 = chunks.remainder().iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    for chunk in chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// What an optimiser remembers of one parameter.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slot {
+    /// Running means, each as long as the parameter: momentum, or AdamW's two.
+    pub(crate) moments: Vec<Vec<f32>>,
+    /// Updates of this parameter so far.
+    pub(crate) updates: u64,
+}
+
+/// An optimiser with its memory.
+#[derive(Debug)]
+pub(crate) struct Optimizer {
+    config: TrainingConfig,
+    /// One for each parameter, in the order of the set.
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Optimizer {
+    /// An optimiser that has not made an update yet.
+    pub(crate) fn new(config: &TrainingConfig, params: &ParamSet) -> Self {
+        let moments = match config.optimizer {
+            OptimizerKind::AdamW => 2,
+            OptimizerKind::Sgd => usize::from(config.momentum > 0.0),
+        };
+        let slot = |param: &Param| Slot {
+            moments: vec![vec![0.0; param.var.elem_count()]; moments],
+            updates: 0,
+        };
+        Self { config: config.clone(), slots: params.iter().map(slot).collect() }
+    }
+
+    /// Updates the parameters by gradients times `scale` at learning rate `rate`.
+    pub(crate) fn step(
+        &mut self,
+        params: &ParamSet,
+        gradients: &Gradients,
+        scale: f64,
+        rate: f64,
+    ) -> Result<()> {
+        let config = &self.config;
+        let params: Vec<&Param> = params.iter().collect();
+        let work = params.par_iter().zip(&gradients.0).zip(&mut self.slots);
+        work.try_for_each(|((param, gradient), slot)| {
+            let Some(gradient) = gradient else { return Ok(()) };
+            slot.updates += 1;
+            values::read(gradient, |gradient| {
+                values::change(&param.var, |values| match config.optimizer {
+                    OptimizerKind::Sgd => sgd(config, slot, values, gradient, scale, rate),
+                    OptimizerKind::AdamW => adamw(config, slot, values, gradient, scale, rate),
+                })
+            })?
+        })?;
+        Ok(())
+    }
+}
+
+/// `m = momentum * m + (g + decay * w)`, `w = w - rate * m`.
+fn sgd(
+    config: &TrainingConfig,
+    slot: &mut Slot,
+    weights: &mut [f32],
+    gradient: &[f32],
+    scale: f64,
+    rate: f64,
+) {
+    let (scale, rate) = (scale as f32, rate as f32);
+    let (decay, momentum) = (config.weight_decay as f32, config.momentum as f32);
+    let values = weights.iter_mut().zip(gradient);
+    match slot.moments.as_mut_slice() {
+        [moments] => {
+            for ((w, &g), m) in values.zip(moments) {
+                *m = momentum * *m + (scale * g + decay * *w);
+                *w -= rate * *m;
+            }
+        }
+        _ => values.for_each(|(w, &g)| *w -= rate * (scale * g + decay * *w)),
+    }
+}
+
+/// `m` and `v` are the running means of `g` and `g²`, corrected for their start at 0;
+/// `w = w * (1 - rate * decay) - rate * m / (√v + epsilon)`.
+fn adamw(
+    config: &TrainingConfig,
+    slot: &mut Slot,
+    weights: &mut [f32],
+    gradient: &[f32],
+    scale: f64,
+    rate: f64,
+) {
+    let [first, second] = slot.moments.as_mut_slice() else { return };
+    let correction = |beta: f64| 1.0 - beta.powf(slot.updates as f64);
+    let size = (rate / correction(config.beta1)) as f32;
+    let root = (1.0 / correction(config.beta2).sqrt()) as f32;
+    let keep = (1.0 - rate * config.weight_decay) as f32;
+    let (beta1, beta2) = (config.beta1 as f32, config.beta2 as f32);
+    let (new1, new2) = ((1.0 - config.beta1) as f32, (1.0 - config.beta2) as f32);
+    let (scale, epsilon) = (scale as f32, config.epsilon as f32);
+    for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+        let g = scale * g;
+        *m = beta1 * *m + new1 * g;
+        *v = beta2 * *v + new2 * g * g;
+        *w = keep * *w - size * *m / (v.sqrt() * root + epsilon);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two parameters; only `w` has a gradient.
+    fn params(weights: &[f32]) -> ParamSet {
+        let mut params = ParamSet::new();
+        params.add("idle", vec![7.0], 1).unwrap();
+        params.add("w", weights.to_vec(), weights.len()).unwrap();
+        params
+    }
+
+    /// Gradients by a backward pass of `sum(w * wanted)`.
+    fn gradients(params: &ParamSet, wanted: &[f32]) -> Gradients {
+        let w = params.get("w").unwrap();
+        let wanted = Tensor::from_slice(wanted, wanted.len(), w.device()).unwrap();
+        let loss = (w.as_tensor() * wanted).unwrap().sum_all().unwrap();
+        Gradients::take(params, loss.backward().unwrap()).unwrap()
+    }
+
+    fn near(params: &ParamSet, want: f32) {
+        let found = params.values("w").unwrap()[0];
+        assert!((found - want).abs() < 1e-6, "{found} is not {want}");
+        assert_eq!(params.values("idle").unwrap(), [7.0]);
+    }
+
+    #[test]
+    fn sgd_with_momentum_and_decay_by_hand() {
+        let config =
+            TrainingConfig { momentum: 0.9, weight_decay: 0.1, ..TrainingConfig::default() };
+        let params = params(&[1.0]);
+        let mut optimizer = Optimizer::new(&config, &params);
+        // m = 2 + 0.1; w = 1 - 0.1 * 2.1
+        optimizer.step(&params, &gradients(&params, &[2.0]), 1.0, 0.1).unwrap();
+        near(&params, 0.79);
+        // m = 0.9 * 2.1 + 2 + 0.079 = 3.969; w = 0.79 - 0.3969
+        optimizer.step(&params, &gradients(&params, &[2.0]), 1.0, 0.1).unwrap();
+        near(&params, 0.3931);
+    }
+
+    #[test]
+    fn plain_sgd_scales_the_gradient() {
+        let params = params(&[1.0]);
+        let mut optimizer = Optimizer::new(&TrainingConfig::default(), &params);
+        optimizer.step(&params, &gradients(&params, &[2.0]), 0.5, 0.1).unwrap();
+        near(&params, 0.9);
+    }
+
+    #[test]
+    fn adamw_by_hand() {
+        let config = TrainingConfig {
+            optimizer: OptimizerKind::AdamW,
+            weight_decay: 0.1,
+            ..TrainingConfig::default()
+        };
+        let params = params(&[1.0]);
+        let mut optimizer = Optimizer::new(&config, &params);
+        // 1 * 0.99 - 0.1 * 2 / (2 + 1e-8)
+        optimizer.step(&params, &gradients(&params, &[2.0]), 1.0, 0.1).unwrap();
+        near(&params, 0.89);
+        // m = 0.08 / 0.19, v = 0.004996 / 0.001999; 0.89 * 0.99 - 0.1 * m / √v
+        optimizer.step(&params, &gradients(&params, &[-1.0]), 1.0, 0.1).unwrap();
+        near(&params, 0.854_466_2);
+        assert_eq!(optimizer.slots.iter().map(|s| s.updates).collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[test]
+    fn norm_covers_every_value_once() {
+        let gradient: Vec<f32> = (1..=19).map(|i| i as f32).collect();
+        let params = params(&[0.0; 19]);
+        let norm = gradients(&params, &gradient).norm().unwrap();
+        // 1² + … + 19² = 19 * 20 * 39 / 6
+        assert_eq!(norm, 2470.0_f64.sqrt());
+    }
+}

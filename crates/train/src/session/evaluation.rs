@@ -1,0 +1,98 @@
+//! What happens between epochs: evaluation, the best model, checkpoints.
+
+use std::time::Duration;
+
+use super::Session;
+use crate::{Error, Event, Outcome, Result, Summary, Task, checkpoint::Parts, schedule};
+
+impl<T: Task> Session<'_, T> {
+    /// Evaluates, keeps the best model, anneals and saves a checkpoint.
+    pub(super) fn end_epoch(&mut self) -> Result<()> {
+        self.check_parameters()?;
+        self.swap_average()?;
+        let result = self.evaluate();
+        self.swap_average()?;
+        result?;
+        if schedule::anneal(self.config, &mut self.state) {
+            let (epoch, learning_rate) = (self.state.epoch, self.state.learning_rate);
+            self.emit(&Event::Annealed { epoch, learning_rate })?;
+        }
+        self.state.next_epoch();
+        self.checkpoint()
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let learning_rate = self.learning_rate(self.state.batches - 1);
+        let tokens_per_second = self.clock.tokens_per_second();
+        let evaluation = self.task.evaluate();
+        let evaluation = evaluation.map_err(|source| self.failed("evaluate", source))?;
+        let best = self.state.note(&evaluation);
+        self.emit(&Event::Evaluated {
+            epoch: self.state.epoch,
+            step: self.state.step,
+            train_loss: self.state.loss_sum / self.state.loss_count as f64,
+            learning_rate,
+            score: evaluation.score,
+            loss: evaluation.loss,
+            metrics: &evaluation.metrics,
+            best,
+            bad_epochs: self.state.bad_epochs,
+            tokens_per_second,
+            seconds: self.clock.seconds(),
+        })?;
+        if best {
+            self.save_best()?;
+            self.emit(&Event::Best { epoch: self.state.epoch, score: evaluation.score })?;
+        }
+        Ok(())
+    }
+
+    fn save_best(&mut self) -> Result<()> {
+        let best = self.folder.best();
+        let new = self.folder.prepare_best().map_err(Error::io(&best))?;
+        self.task.save(&new).map_err(|source| self.failed("save the model", source))?;
+        self.folder.swap_best().map_err(Error::io(&best))?;
+        let saved = self.task.save(&self.folder.out);
+        saved.map_err(|source| self.failed("save the model", source))
+    }
+
+    pub(super) fn checkpoint_is_due(&self) -> bool {
+        let seconds = self.config.checkpoint_seconds;
+        let time = seconds > 0 && self.clock.since_saved() >= Duration::from_secs(seconds);
+        let every = self.options.checkpoint_every_steps;
+        time || every.is_some_and(|every| self.state.step.is_multiple_of(every.max(1) as u64))
+    }
+
+    pub(super) fn checkpoint(&mut self) -> Result<()> {
+        self.check_parameters()?;
+        let (epoch, step) = (self.state.epoch, self.state.step);
+        // The event comes first, so that it is in the part of the log that is kept.
+        self.emit(&Event::Checkpoint { epoch, step })?;
+        self.log.sync()?;
+        self.state.log_bytes = self.log.len();
+        self.state.seconds = self.clock.seconds();
+        let (optimizer, average) = (&mut self.optimizer, &mut self.average);
+        Parts { task: &mut *self.task, optimizer, average }
+            .write(&self.folder.checkpoint(), &self.state)?;
+        self.clock.saved();
+        Ok(())
+    }
+
+    /// Ends a complete run.
+    pub(super) fn finish(mut self) -> Result<Outcome> {
+        let epochs = self.state.epoch - 1;
+        let best = self.state.best.clone().ok_or(Error::NoScore { epochs })?;
+        let (best_epoch, best_score) = (best.epoch, best.score);
+        let (seconds, steps) = (self.clock.seconds(), self.state.step);
+        self.emit(&Event::Finished { epochs, steps, best_epoch, best_score, seconds })?;
+        self.log.sync()?;
+        Ok(Outcome::Finished(Summary { best_epoch, best_score, epochs, seconds, steps }))
+    }
+
+    fn swap_average(&mut self) -> Result<()> {
+        match &mut self.average {
+            Some(average) => average.swap(self.task.params()),
+            None => Ok(()),
+        }
+    }
+}
