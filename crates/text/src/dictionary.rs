@@ -24,7 +24,7 @@ impl Dictionary {
         Dictionary::default()
     }
 
-    /// A dictionary in which "<unk>" has id 0.
+    /// A dictionary in which `<unk>` has id 0.
     pub fn with_unknown() -> Self {
         let mut dictionary = Dictionary::new();
         dictionary.add(UNKNOWN);
@@ -32,7 +32,7 @@ impl Dictionary {
     }
 
     /// The items that stand at least `min_count` times, the `max_items` most
-    /// frequent of them ("<unk>", id 0, not counted); ties by item.
+    /// frequent of them (`<unk>`, id 0, not counted); ties by item.
     pub fn from_counts(
         counts: &BTreeMap<String, usize>,
         min_count: usize,
@@ -75,12 +75,12 @@ impl Dictionary {
         self.get(item).unwrap_or(0)
     }
 
-    /// The item of that id; "<unk>" if there is none.
+    /// The item of that id; `<unk>` if there is none.
     pub fn item(&self, id: u32) -> &str {
         self.items.get(id as usize).map_or(UNKNOWN, |item| item)
     }
 
-    /// Number of items, "<unk>" counted.
+    /// Number of items, `<unk>` counted.
     pub fn len(&self) -> usize {
         self.items.len()
     }
