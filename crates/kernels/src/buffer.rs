@@ -1,21 +1,33 @@
-//! Zeroed memory aligned to a cache line.
+//! Zeroed memory aligned to a cache line, and pointers shared by threads.
 
-/// One cache line of `f32`.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+/// Floats of a cache line.
+const LINE: usize = 16;
 
 /// A row of `f32` that starts on a cache line.
-#[derive(Clone, Debug, Default)]
+///
+/// The zeros come from the system as untouched pages, so a large buffer costs
+/// nothing before it is written.
+#[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
+    values: Vec<f32>,
+    first: usize,
     len: usize,
 }
 
 impl Buffer {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+        let values = vec![0.0; len + LINE];
+        let first = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        Self { values, first, len }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
@@ -23,20 +35,18 @@ impl std::ops::Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `lines` holds at least `len` initialised floats in a row.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.values[self.first..self.first + self.len]
     }
 }
 
 impl std::ops::DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.values[self.first..self.first + self.len]
     }
 }
 
 /// A pointer that threads may share because they write to disjoint places.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared(pub(crate) *mut f32);
 
 // SAFETY: every user partitions the memory behind the pointer, so that no two
@@ -54,5 +64,16 @@ impl Shared {
     pub(crate) unsafe fn at(self, offset: usize) -> *mut f32 {
         // SAFETY: promised by the caller.
         unsafe { self.0.add(offset) }
+    }
+
+    /// `len` floats from `offset` on.
+    ///
+    /// # Safety
+    /// They must lie in the allocation the pointer was made from, and no other
+    /// thread may touch them meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn slice<'a>(self, offset: usize, len: usize) -> &'a mut [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), len) }
     }
 }

@@ -19,10 +19,11 @@ pub enum Direction {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     direction: Direction,
-    sequences: usize,
+    lengths: Vec<usize>,
+    /// Sequences of each lane.
+    queues: Vec<Vec<usize>>,
     tokens: Vec<u32>,
     steps: Vec<usize>,
-    lanes: usize,
     starts: Marks,
     ends: Marks,
     empty: Vec<usize>,
@@ -67,14 +68,34 @@ impl Schedule {
     /// # Panics
     /// If there are more than `u32::MAX` tokens.
     pub fn new(lengths: &[usize], lanes: usize, direction: Direction) -> Self {
-        let offsets: Vec<usize> =
-            lengths.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
         let total: usize = lengths.iter().sum();
         assert!(u32::try_from(total).is_ok(), "more tokens than a schedule can number");
         let mut queues = assign(lengths, lanes.max(1));
         let work = |queue: &Vec<usize>| queue.iter().map(|&s| lengths[s]).sum::<usize>();
         queues.sort_by_key(|queue| std::cmp::Reverse(work(queue)));
+        Self::plan(lengths, queues, direction)
+    }
 
+    /// Parts of this plan, at most `parts`, each with its share of the lanes;
+    /// they number tokens and sequences as the whole does.
+    pub(crate) fn split(&self, parts: usize) -> Vec<Self> {
+        let parts = parts.clamp(1, self.queues.len().max(1));
+        let part = |part| {
+            let queues = self.queues.iter().skip(part).step_by(parts).cloned().collect();
+            let mut plan = Self::plan(&self.lengths, queues, self.direction);
+            if part > 0 {
+                plan.empty.clear();
+            }
+            plan
+        };
+        (0..parts).map(part).collect()
+    }
+
+    /// The plan of given lanes, those of more work first.
+    fn plan(lengths: &[usize], queues: Vec<Vec<usize>>, direction: Direction) -> Self {
+        let offsets: Vec<usize> =
+            lengths.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
+        let work = |queue: &Vec<usize>| queue.iter().map(|&s| lengths[s]).sum::<usize>();
         let n_steps = queues.first().map_or(0, work);
         let loads: Vec<usize> = queues.iter().map(work).collect();
         let busy = |step| loads.partition_point(|&load| load > step);
@@ -82,7 +103,7 @@ impl Schedule {
         for step in 0..n_steps {
             steps.push(steps[step] + busy(step));
         }
-        let mut tokens = vec![0; total];
+        let mut tokens = vec![0; loads.iter().sum()];
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (lane, queue) in queues.iter().enumerate() {
             let mut step = 0;
@@ -101,12 +122,12 @@ impl Schedule {
         }
         Self {
             direction,
-            sequences: lengths.len(),
+            lengths: lengths.to_vec(),
             tokens,
-            lanes: queues.len(),
             starts: Marks::group(n_steps, starts),
             ends: Marks::group(n_steps, ends),
             steps,
+            queues,
             empty: (0..lengths.len()).filter(|&s| lengths[s] == 0).collect(),
         }
     }
@@ -118,7 +139,7 @@ impl Schedule {
 
     /// Number of sequences, empty ones included.
     pub fn sequences(&self) -> usize {
-        self.sequences
+        self.lengths.len()
     }
 
     /// Sequences without a token: their final state is the initial one.
@@ -133,7 +154,7 @@ impl Schedule {
 
     /// Rows of the batch at its fullest.
     pub fn lanes(&self) -> usize {
-        self.lanes
+        self.queues.len()
     }
 
     /// Number of steps.
@@ -214,6 +235,18 @@ mod tests {
                     assert_eq!(seen, want);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parts_share_out_every_token() {
+        let whole = Schedule::new(&[3, 0, 1, 7, 2, 2, 5], 4, Direction::Forward);
+        for parts in [1, 2, 3, 9] {
+            let parts = whole.split(parts);
+            let mut tokens: Vec<u32> = parts.iter().flat_map(|part| part.tokens.clone()).collect();
+            tokens.sort_unstable();
+            assert!(tokens.into_iter().eq(0..20));
+            assert_eq!(parts.iter().map(|part| part.empty.len()).sum::<usize>(), 1);
         }
     }
 

@@ -392,3 +392,42 @@ fn lstm_equals_pytorch() {
     conforms_to_torch(&fixture, "b", 2, &both);
     conforms_to_torch(&Fixture::read("lstm_wide.safetensors"), "c", 1, &both[..1]);
 }
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    // Recurrent weights that fit a core's cache, and some that do not.
+    for (hidden_dim, lengths) in [(20, vec![6, 1, 2, 3, 3]), (640, vec![5, 2, 4, 5])] {
+        for kind in CellKind::ALL {
+            let direction = Direction::Backward;
+            let case = Case {
+                kind,
+                input_dim: 9,
+                hidden_dim,
+                lengths: lengths.clone(),
+                lanes: 4,
+                direction,
+            };
+            let args = case.arguments();
+            let weights = case.weights(&args.weights);
+            let schedule = Schedule::new(&case.lengths, case.lanes, direction);
+            let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let cell = kind.cell();
+                    let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+                    let saved = cell.forward(&packed, &args.input, batch).unwrap();
+                    let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
+                    let upstream = Upstream { hidden: &hidden, last: &last };
+                    let g = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
+                    let all =
+                        [g.input, g.weight_ih, g.weight_hh, g.bias, g.initial, hidden.clone()];
+                    all.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                })
+            };
+            let one = run(1);
+            assert_eq!(one, run(2));
+            assert_eq!(one, run(5));
+        }
+    }
+}

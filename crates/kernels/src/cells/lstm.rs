@@ -16,16 +16,18 @@ use super::{
     Upstream, Weights, layout::Order,
 };
 use crate::{
-    Isa, Result, Step,
+    Isa, Result, Schedule, Step,
     activation::{sigmoid, tanh},
     buffer::{Buffer, Shared},
     error::expect_len,
-    gemm::{Init, Packed, Rows, Sums, Tile, for_tiles, product, tile},
+    gemm::{Init, Packed, Rows, Sums, Tile, for_tiles, product, product_on, tile},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
 
 /// Multiplications of a step under which it stays on one thread.
 const PARALLEL: usize = 1 << 20;
+/// Bytes of recurrent weights that stay in a core's own cache.
+const OWN_CACHE: usize = 3 << 19;
 const STATES: usize = 2;
 
 /// Kernels of the LSTM.
@@ -52,7 +54,8 @@ impl Cell for Lstm {
     ) -> Result<()> {
         input.check(batch.schedule.tokens(), weights.gate_dim())?;
         batch.check(weights.hidden_dim(), STATES)?;
-        Scan { weights, input, batch, kept: None }.run(sink);
+        let threads = rayon::current_num_threads();
+        Scan { weights, input, batch, threads, kept: None }.run(sink);
         Ok(())
     }
 
@@ -63,9 +66,21 @@ impl Cell for Lstm {
         let mut kept = SavedLayout::new(weights.order(), tokens);
         let places =
             Kept { gates: Shared(kept.gates.as_mut_ptr()), cells: Shared(kept.cells.as_mut_ptr()) };
-        let mut all = All::new(tokens, batch.schedule.sequences(), dim);
-        Scan { weights, input: Input::Rows(&gates), batch, kept: Some(places) }.run(&mut all);
-        Ok(Saved { hidden: all.hidden, last: all.last, kept })
+        let sequences = batch.schedule.sequences();
+        let (mut hidden, mut last) = (vec![0.0; tokens * dim], vec![0.0; STATES * sequences * dim]);
+        let all = All {
+            hidden: Shared(hidden.as_mut_ptr()),
+            last: Shared(last.as_mut_ptr()),
+            sequences,
+            dim,
+        };
+        let parts = Parts::of(batch.schedule, dim);
+        parts.schedules.par_iter().for_each(|schedule| {
+            let batch = Batch { schedule, ..batch };
+            let (input, threads, kept) = (Input::Rows(&gates), parts.threads, Some(places));
+            Scan { weights, input, batch, threads, kept }.run(&mut all.clone());
+        });
+        Ok(Saved { hidden, last, kept })
     }
 
     fn backward(
@@ -80,29 +95,47 @@ impl Cell for Lstm {
     }
 }
 
-/// A sink that keeps everything.
-struct All {
-    hidden: Vec<f32>,
-    last: Vec<f32>,
-    dim: usize,
+/// How a training scan is shared out.
+struct Parts {
+    schedules: Vec<Schedule>,
+    /// Threads for one step of a part.
+    threads: usize,
 }
 
-impl All {
-    fn new(tokens: usize, sequences: usize, dim: usize) -> Self {
-        Self { hidden: vec![0.0; tokens * dim], last: vec![0.0; STATES * sequences * dim], dim }
+impl Parts {
+    /// Recurrent weights that fit a core's own cache are read by every thread,
+    /// each scanning its share of the lanes by itself; larger ones are shared
+    /// out within each step.
+    fn of(schedule: &Schedule, hidden_dim: usize) -> Self {
+        let threads = rayon::current_num_threads();
+        if TILE_VECTORS * hidden_dim * hidden_dim * size_of::<f32>() <= OWN_CACHE {
+            Self { schedules: schedule.split(threads), threads: 1 }
+        } else {
+            Self { schedules: schedule.split(1), threads }
+        }
     }
+}
+
+/// A sink that keeps everything; clones write to the same place.
+#[derive(Clone, Copy)]
+struct All {
+    hidden: Shared,
+    last: Shared,
+    sequences: usize,
+    dim: usize,
 }
 
 impl Sink for All {
     fn token(&mut self, token: usize, hidden: &[f32]) {
-        self.hidden[token * self.dim..(token + 1) * self.dim].copy_from_slice(hidden);
+        // SAFETY: every token is scanned once, and its row lies in the matrix.
+        unsafe { self.hidden.slice(token * self.dim, self.dim) }.copy_from_slice(hidden);
     }
 
     fn end(&mut self, sequence: usize, state: &[&[f32]]) {
-        let sequences = self.last.len() / (STATES * self.dim).max(1);
         for (n, state) in state.iter().enumerate() {
-            let row = n * sequences + sequence;
-            self.last[row * self.dim..(row + 1) * self.dim].copy_from_slice(state);
+            let at = (n * self.sequences + sequence) * self.dim;
+            // SAFETY: every sequence ends once, and its row lies in the matrix.
+            unsafe { self.last.slice(at, self.dim) }.copy_from_slice(state);
         }
     }
 }
@@ -119,6 +152,8 @@ struct Scan<'a> {
     weights: &'a CellWeights,
     input: Input<'a>,
     batch: Batch<'a>,
+    /// Threads for one step.
+    threads: usize,
     kept: Option<Kept>,
 }
 
@@ -158,7 +193,7 @@ impl Scan<'_> {
         let work = |panels: (usize, usize)| {
             packed.isa().run(Panels { scan: self, tokens: step.tokens, now, next, cells, panels });
         };
-        let threads = rayon::current_num_threads();
+        let threads = self.threads;
         if threads == 1 || step.tokens.len() * packed.n() * packed.k() < PARALLEL {
             return work((0, packed.panels()));
         }
@@ -329,60 +364,107 @@ fn through_time(
     kept: &mut SavedLayout,
     upstream: Upstream<'_>,
 ) -> Vec<f32> {
-    let (schedule, dim, units) = (batch.schedule, order.hidden_dim, order.units());
-    let sequences = schedule.sequences();
-    let mut initial = vec![0.0; STATES * sequences * dim];
-    for &s in schedule.empty() {
-        for n in 0..STATES {
-            let at = (n * sequences + s) * dim;
-            initial[at..at + dim].copy_from_slice(&upstream.last[at..at + dim]);
-        }
-    }
+    let dim = order.hidden_dim;
+    let mut initial = vec![0.0; STATES * batch.schedule.sequences() * dim];
     let back = order.pack_rows(weights.weight_hh, dim);
     let back = Packed::new(Isa::detect(), &back, order.gates(), dim);
-    let mut hidden = vec![0.0; schedule.lanes() * dim];
-    let mut cells = Buffer::zeros(schedule.lanes() * units);
-    for number in (0..schedule.len()).rev() {
-        let step = schedule.step(number);
-        let busy = step.tokens.len();
-        for &(lane, s) in step.ends {
-            let (lane, s) = (lane as usize, s as usize);
-            hidden[lane * dim..][..dim].copy_from_slice(&upstream.last[s * dim..][..dim]);
-            cells[lane * units..][..dim]
-                .copy_from_slice(&upstream.last[(sequences + s) * dim..][..dim]);
+    let parts = Parts::of(batch.schedule, dim);
+    let way = WayBack {
+        back: &back,
+        order,
+        upstream,
+        gates: Shared(kept.gates.as_mut_ptr()),
+        cells: &kept.cells,
+        initial: Shared(initial.as_mut_ptr()),
+        threads: parts.threads,
+    };
+    parts.schedules.par_iter().for_each(|schedule| way.run(Batch { schedule, ..batch }));
+    initial
+}
+
+/// Back-propagation through the steps of a batch.
+struct WayBack<'a> {
+    /// Recurrent weights, `[gates, hidden_dim]`, the gates in packed order.
+    back: &'a Packed,
+    order: Order,
+    upstream: Upstream<'a>,
+    /// In: activated gates of every token; out: gradients of the pre-activations.
+    gates: Shared,
+    cells: &'a [f32],
+    /// Out: gradient of the initial states.
+    initial: Shared,
+    /// Threads for one step.
+    threads: usize,
+}
+
+impl WayBack<'_> {
+    fn run(&self, batch: Batch<'_>) {
+        let (schedule, dim, units) = (batch.schedule, self.order.hidden_dim, self.order.units());
+        let row = |n: usize, s: u32| (n * schedule.sequences() + s as usize) * dim;
+        let last = |n: usize, s: u32| &self.upstream.last[row(n, s)..][..dim];
+        // SAFETY: each sequence has its own rows, and one lane of one part.
+        let first = |n: usize, s: u32| unsafe { self.initial.slice(row(n, s), dim) };
+        for &s in schedule.empty() {
+            (0..STATES).for_each(|n| first(n, s as u32).copy_from_slice(last(n, s as u32)));
         }
-        let previous = previous_cells(batch, &kept.cells, number, dim, units);
-        let gates = Shared(kept.gates.as_mut_ptr());
-        let saved = &kept.cells;
-        let lane = |(lane, (cells, hidden)): (usize, (&mut [f32], &mut [f32]))| {
-            let token = step.tokens[lane] as usize;
-            back.isa().run(BackLane {
+        let mut hidden = vec![0.0; schedule.lanes() * dim];
+        let mut cells = Buffer::zeros(schedule.lanes() * units);
+        let mut gates = Buffer::zeros(schedule.lanes() * self.order.gates());
+        for number in (0..schedule.len()).rev() {
+            let step = schedule.step(number);
+            for &(lane, s) in step.ends {
+                hidden[lane as usize * dim..][..dim].copy_from_slice(last(0, s));
+                cells[lane as usize * units..][..dim].copy_from_slice(last(1, s));
+            }
+            self.lanes(batch, number, &hidden, &mut cells, &mut gates);
+            let busy = step.tokens.len();
+            let rows = Rows::Major(&gates[..busy * self.order.gates()]);
+            let out = &mut hidden[..busy * dim];
+            product_on(self.threads, rows, busy, self.back, Init::Zero, out);
+            for &(lane, s) in step.starts {
+                first(0, s).copy_from_slice(&hidden[lane as usize * dim..][..dim]);
+                first(1, s).copy_from_slice(&cells[lane as usize * units..][..dim]);
+            }
+        }
+    }
+
+    /// One step back of all busy lanes, before the product.
+    fn lanes(
+        &self,
+        batch: Batch<'_>,
+        number: usize,
+        hidden: &[f32],
+        cells: &mut [f32],
+        gates: &mut [f32],
+    ) {
+        let (dim, units, width) = (self.order.hidden_dim, self.order.units(), self.order.gates());
+        let previous = previous_cells(batch, self.cells, number, dim, units);
+        let lane = |(lane, cells, gates): (usize, &mut [f32], &mut [f32])| {
+            let token = batch.schedule.step(number).tokens[lane] as usize;
+            self.back.isa().run(BackLane {
                 // SAFETY: every lane has its own token, whose row lies in the buffer.
-                gates: unsafe {
-                    std::slice::from_raw_parts_mut(gates.at(token * order.gates()), order.gates())
-                },
-                cell: &saved[token * units..(token + 1) * units],
+                saved: unsafe { self.gates.slice(token * width, width) },
+                gates,
+                cell: &self.cells[token * units..(token + 1) * units],
                 previous: previous[lane],
-                upstream: &upstream.hidden[token * dim..(token + 1) * dim],
-                hidden,
+                upstream: &self.upstream.hidden[token * dim..(token + 1) * dim],
+                hidden: &hidden[lane * dim..(lane + 1) * dim],
                 cells,
             });
         };
-        let lanes = cells[..busy * units].par_chunks_exact_mut(units);
-        lanes
-            .zip(hidden[..busy * dim].par_chunks_exact_mut(dim))
+        let rows = cells.chunks_exact_mut(units).zip(gates.chunks_exact_mut(width));
+        let work: Vec<_> = rows
+            .take(previous.len())
             .enumerate()
-            .with_min_len((1 << 13) / units + 1)
-            .for_each(lane);
-        let rows = Rows::Picked(&kept.gates, step.tokens);
-        product(rows, busy, &back, Init::Zero, &mut hidden[..busy * dim]);
-        for &(lane, s) in step.starts {
-            let (lane, s) = (lane as usize, s as usize);
-            initial[s * dim..][..dim].copy_from_slice(&hidden[lane * dim..][..dim]);
-            initial[(sequences + s) * dim..][..dim].copy_from_slice(&cells[lane * units..][..dim]);
+            .map(|(lane, (cells, gates))| (lane, cells, gates))
+            .collect();
+        if self.threads > 1 {
+            let least = work.len().div_ceil(self.threads);
+            work.into_par_iter().with_min_len(least).for_each(lane);
+        } else {
+            work.into_iter().for_each(lane);
         }
     }
-    initial
 }
 
 /// Cell state before a step, of each busy lane; empty means zeros.
@@ -410,6 +492,8 @@ fn previous_cells<'a>(
 /// One step back of one lane, unit by unit.
 struct BackLane<'a> {
     /// In: activated gates; out: gradients of the pre-activations. Packed order.
+    saved: &'a mut [f32],
+    /// Out: the same gradients.
     gates: &'a mut [f32],
     /// c_t
     cell: &'a [f32],
@@ -427,13 +511,14 @@ impl Kernel for BackLane<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let width = TILE_VECTORS * S::LANES;
-        for (block, gates) in self.gates.chunks_exact_mut(width).enumerate() {
+        let rows = self.saved.chunks_exact_mut(width).zip(self.gates.chunks_exact_mut(width));
+        for (block, (saved, gates)) in rows.enumerate() {
             let first = block * S::LANES;
             // SAFETY: the features are promised by the caller; whole blocks lie
             // in the padded buffers, the others are read through `part`.
             unsafe {
                 let one = S::splat(1.0);
-                let gate = |n: usize| S::load(gates.as_ptr().add(n * S::LANES));
+                let gate = |n: usize| S::load(saved.as_ptr().add(n * S::LANES));
                 let [i, f, g, o] = [gate(0), gate(1), gate(2), gate(3)];
                 let t = tanh::<S>(S::load(self.cell.as_ptr().add(first)));
                 let dh =
@@ -446,6 +531,7 @@ impl Kernel for BackLane<'_> {
                 let dg = S::mul(S::mul(dc, i), keep(g));
                 let dout = S::mul(S::mul(dh, t), slope(o));
                 for (n, d) in [di, df, dg, dout].into_iter().enumerate() {
+                    S::store(saved.as_mut_ptr().add(n * S::LANES), d);
                     S::store(gates.as_mut_ptr().add(n * S::LANES), d);
                 }
                 S::store(self.cells.as_mut_ptr().add(first), S::mul(dc, f));

@@ -12,6 +12,7 @@
 mod product;
 mod tile;
 
+pub(crate) use product::product_on;
 pub use product::{Init, Rows, product};
 pub(crate) use tile::{Sums, Tile, for_tiles, tile};
 
@@ -55,7 +56,7 @@ impl Packed {
     /// If `b` has another length.
     pub fn transposed(isa: Isa, b: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(b.len(), k * n, "right operand of a product");
-        Self::gathered(isa, b, k, n, |column| Some(column))
+        Self::gathered(isa, b, k, n, Some)
     }
 
     /// Packs `n` columns, column `j` being row `row_of(j)` of `b`, row-major

@@ -20,22 +20,6 @@ pub enum Rows<'a> {
     Major(&'a [f32]),
     /// The transpose of a row-major `[k, m]`.
     Transposed(&'a [f32]),
-    /// Row `i` is row `index[i]` of a row-major `[_, k]`.
-    Picked(&'a [f32], &'a [u32]),
-}
-
-impl Rows<'_> {
-    fn check(self, m: usize, k: usize) {
-        match self {
-            Rows::Major(a) | Rows::Transposed(a) => {
-                assert_eq!(a.len(), m * k, "left operand of a product");
-            }
-            Rows::Picked(a, index) => {
-                assert_eq!(index.len(), m, "left operand of a product");
-                assert!(index.iter().all(|&i| (i as usize + 1) * k <= a.len()), "picked row");
-            }
-        }
-    }
 }
 
 /// What the sums start from.
@@ -49,12 +33,28 @@ pub enum Init<'a> {
     Bias(&'a [f32]),
 }
 
-/// `c = init + a · b`, with `c` row-major `[m, n]`.
+/// `c = init + a · b`, with `c` row-major `[m, n]`, on all threads of the current pool.
 ///
 /// # Panics
 /// If a length does not fit its shape.
 pub fn product(a: Rows<'_>, m: usize, b: &Packed, init: Init<'_>, c: &mut [f32]) {
-    a.check(m, b.k());
+    product_on(rayon::current_num_threads(), a, m, b, init, c);
+}
+
+/// As [`product`], cut for a number of threads; 1 stays on the caller's.
+///
+/// # Panics
+/// If a length does not fit its shape.
+pub(crate) fn product_on(
+    threads: usize,
+    a: Rows<'_>,
+    m: usize,
+    b: &Packed,
+    init: Init<'_>,
+    c: &mut [f32],
+) {
+    let (Rows::Major(values) | Rows::Transposed(values)) = a;
+    assert_eq!(values.len(), m * b.k(), "left operand of a product");
     assert_eq!(c.len(), m * b.n(), "output of a product");
     if let Init::Bias(bias) = init {
         assert_eq!(bias.len(), b.n(), "bias of a product");
@@ -66,7 +66,6 @@ pub fn product(a: Rows<'_>, m: usize, b: &Packed, init: Init<'_>, c: &mut [f32])
     let work = |rows: (usize, usize), panels: (usize, usize)| {
         b.isa().run(Block { a, m, b, init, c, rows, panels });
     };
-    let threads = rayon::current_num_threads();
     if threads == 1 || m * b.n() * b.k() < PARALLEL {
         work((0, m), (0, b.panels()));
     } else if m >= 2 * GROUP * threads {
@@ -100,7 +99,7 @@ impl Kernel for Block<'_> {
         let (start, end) = self.rows;
         let k = self.b.k();
         let mut copy = match self.a {
-            Rows::Major(_) | Rows::Picked(..) => Buffer::default(),
+            Rows::Major(_) => Buffer::default(),
             Rows::Transposed(_) => Buffer::zeros(GROUP * K_BLOCK.min(k)),
         };
         for first in (start..end).step_by(GROUP) {
@@ -108,20 +107,15 @@ impl Kernel for Block<'_> {
             // A product over nothing still writes its start values.
             for k0 in (0..k.max(1)).step_by(K_BLOCK) {
                 let depth = K_BLOCK.min(k - k0);
-                let a = match self.a {
+                let (a, stride) = match self.a {
+                    Rows::Major(a) => (a[first * k + k0..].as_ptr(), k),
                     Rows::Transposed(a) => {
                         transpose(a, self.m, first..last, k0, depth, &mut copy);
-                        Left { base: copy.as_ptr(), stride: depth, index: None }
-                    }
-                    Rows::Major(a) => {
-                        Left { base: a[first * k + k0..].as_ptr(), stride: k, index: None }
-                    }
-                    Rows::Picked(a, index) => {
-                        Left { base: a[k0..].as_ptr(), stride: k, index: Some(&index[first..last]) }
+                        (copy.as_ptr(), depth)
                     }
                 };
                 for panel in self.panels.0..self.panels.1 {
-                    let mut strip = Strip { block: &self, a, first, k0, depth, panel };
+                    let mut strip = Strip { block: &self, a, stride, first, k0, depth, panel };
                     // SAFETY: the features are promised by the caller, and the
                     // lengths were checked by `product`.
                     unsafe { for_tiles::<S, _>(last - first, &mut strip) };
@@ -148,29 +142,11 @@ fn transpose(
     }
 }
 
-/// The rows of a group, from one block of the inner dimension on.
-#[derive(Clone, Copy)]
-struct Left<'a> {
-    base: *const f32,
-    stride: usize,
-    index: Option<&'a [u32]>,
-}
-
-impl Left<'_> {
-    /// # Safety
-    /// `row` is in the group.
-    #[inline(always)]
-    unsafe fn row(&self, row: usize) -> *const f32 {
-        let row = self.index.map_or(row, |index| index[row] as usize);
-        // SAFETY: promised by the caller, and checked by `Rows::check`.
-        unsafe { self.base.add(row * self.stride) }
-    }
-}
-
 /// A group of rows times one block of one panel.
 struct Strip<'a, 'b> {
     block: &'b Block<'a>,
-    a: Left<'b>,
+    a: *const f32,
+    stride: usize,
     first: usize,
     k0: usize,
     depth: usize,
@@ -197,7 +173,7 @@ impl<S: Simd> Tile<S> for Strip<'_, '_> {
                     Init::Bias(bias) => read::<S>(bias[column..].as_ptr(), columns, sums),
                 }
             }
-            let a = std::array::from_fn(|r| self.a.row(row + r));
+            let a = std::array::from_fn(|r| self.a.add((row + r) * self.stride));
             let panel = b.panel(self.panel, self.k0).as_ptr();
             tile::<S, R>(self.depth, a, panel, std::ptr::null(), &mut sums);
             for (r, sums) in sums.iter().enumerate() {
