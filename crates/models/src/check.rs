@@ -81,12 +81,7 @@ pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
 }
 
 /// A tag that cannot stand where it stands.
-fn broken(
-    sentence: &Sentence,
-    column: &[String],
-    token: usize,
-    scheme: tags::Scheme,
-) -> Finding {
+fn broken(sentence: &Sentence, column: &[String], token: usize, scheme: tags::Scheme) -> Finding {
     let before = token.checked_sub(1).map_or("the sentence's start", |t| &column[t]);
     let message = format!(
         "token {} `{}`: `{}` cannot follow `{before}` in {scheme}; training reads it as conlleval does",

@@ -178,7 +178,8 @@ impl RunConfig {
     }
 }
 
-/// Puts `key.path=value` into a table. A value that is no TOML is a string.
+/// Puts `key.path=value` into a table; a number in the path counts the tables
+/// of a list from 0. A value that is no TOML is a string.
 fn set(table: &mut toml::Table, setting: &str) -> Result<(), String> {
     let (key, value) = setting
         .split_once('=')
@@ -188,27 +189,35 @@ fn set(table: &mut toml::Table, setting: &str) -> Result<(), String> {
         Some(value) => value,
         None => toml::Value::String(value.to_owned()),
     };
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().unwrap_or_default();
     let mut place = table;
-    let mut parts = key.trim().split('.').peekable();
+    let mut parts = parts.into_iter();
     while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            place.insert(part.to_owned(), value);
-            break;
-        }
         let entry = place.entry(part).or_insert_with(|| toml::Table::new().into());
+        let entry = match entry {
+            toml::Value::Array(list) => {
+                let index = parts.next().unwrap_or_default();
+                let item = index.parse().ok().and_then(|index: usize| list.get_mut(index));
+                item.ok_or_else(|| format!("--set {setting}: `{part}` has no item `{index}`"))?
+            }
+            other => other,
+        };
         place = entry
             .as_table_mut()
             .ok_or_else(|| format!("--set {setting}: `{part}` is not a table"))?;
     }
+    place.insert(last.to_owned(), value);
     Ok(())
 }
 
 /// A TOML error with its line, and the nearest known key to an unknown one.
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let message = error.message();
-    let line = error.span().filter(|_| !text.is_empty()).map(|span| {
-        text[..span.start.min(text.len())].matches('\n').count() + 1
-    });
+    let line = error
+        .span()
+        .filter(|_| !text.is_empty())
+        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown ").then(|| quoted.next()).flatten();
     let Some(unknown) = unknown else {
@@ -283,10 +292,16 @@ mod tests {
 
     #[test]
     fn settings_override_and_add_keys() {
-        let settings = ["seed=7", "training.optimizer=adamw", "tagger.crf=false", "data.dev=b.conllu"];
+        let settings =
+            ["seed=7", "training.optimizer=adamw", "tagger.crf=false", "data.dev=b.conllu"];
         let config = parse(SMALL, &settings).unwrap();
         assert_eq!((config.seed, config.tagger.crf), (7, false));
         assert_eq!(config.data.dev.as_deref(), Some(Path::new("/x/b.conllu")));
+        let text = SMALL.to_owned() + "[[tagger.embeddings]]\ntype = \"words\"\n";
+        let config = parse(&text, &["tagger.embeddings.0.vectors=v.vec"]).unwrap();
+        assert!(config.to_toml().unwrap().contains("/x/v.vec"));
+        let error = parse(&text, &["tagger.embeddings.1.dim=3"]).unwrap_err();
+        assert!(error.contains("`embeddings` has no item `1`"), "{error}");
         assert!(parse(SMALL, &["seed"]).unwrap_err().contains("expected key.path=value"));
     }
 }

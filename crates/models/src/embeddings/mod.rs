@@ -8,9 +8,9 @@ mod characters;
 mod lookup;
 #[cfg(feature = "train")]
 mod prepare;
-mod words;
 #[cfg(feature = "train")]
 pub(crate) mod vectors;
+mod words;
 
 use glossator_hub::Bundle;
 use glossator_nn::Weights;

@@ -37,10 +37,7 @@ impl EmbeddingConfig {
     }
 
     /// Makes the dictionary from the training tokens, or reads the given vectors.
-    pub(crate) fn prepare<'a>(
-        &self,
-        tokens: impl Iterator<Item = &'a str>,
-    ) -> Result<Prepared> {
+    pub(crate) fn prepare<'a>(&self, tokens: impl Iterator<Item = &'a str>) -> Result<Prepared> {
         let mut counts = BTreeMap::new();
         let mut count = |item: String| *counts.entry(item).or_insert(0) += 1;
         match self {
@@ -71,7 +68,11 @@ impl EmbeddingConfig {
 
 impl Prepared {
     /// An embedding whose dictionary is known, from a model that is trained on.
-    pub(crate) fn again(config: EmbeddingConfig, dictionary: Dictionary, given: Option<Vec<f32>>) -> Self {
+    pub(crate) fn again(
+        config: EmbeddingConfig,
+        dictionary: Dictionary,
+        given: Option<Vec<f32>>,
+    ) -> Self {
         Self { config, dictionary, given }
     }
 

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(problem(|c| c.word_dropout = f32::NAN), Some("tagger.word_dropout"));
         assert_eq!(problem(|c| c.scheme = Scheme::Iob1), Some("tagger.scheme"));
         assert_eq!(problem(|c| c.embeddings.clear()), Some("tagger.embeddings"));
-        let weigh = |c: &mut TaggerConfig| drop(c.class_weights.insert("O".into(), 2.0));
+        let weigh = |c: &mut TaggerConfig| c.class_weights = BTreeMap::from([("O".into(), 2.0)]);
         assert_eq!(problem(weigh), Some("tagger.class_weights"));
     }
 

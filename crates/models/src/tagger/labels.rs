@@ -30,10 +30,7 @@ impl Labels {
 
     /// Tags of a layer of spans with these classes.
     #[cfg(feature = "train")]
-    pub(crate) fn of_spans<'a>(
-        classes: impl IntoIterator<Item = &'a str>,
-        scheme: Scheme,
-    ) -> Self {
+    pub(crate) fn of_spans<'a>(classes: impl IntoIterator<Item = &'a str>, scheme: Scheme) -> Self {
         let classes: BTreeSet<&str> = classes.into_iter().collect();
         let prefixes = if scheme == Scheme::Bioes { "SBIE" } else { "BI" };
         let mut tags: Vec<Arc<str>> = vec!["O".into()];
@@ -105,8 +102,7 @@ mod tests {
             let (n, tokens) = (labels.len(), 3);
             let scores: Vec<f32> = (0..(n + 2) * n).map(|i| (i * 5 % 7) as f32 / 3.0).collect();
             let crf = Crf::new(&scores, &labels.mask()).unwrap();
-            let emissions: Vec<f32> =
-                (0..tokens * n).map(|i| (i * 11 % 13) as f32 / 4.0).collect();
+            let emissions: Vec<f32> = (0..tokens * n).map(|i| (i * 11 % 13) as f32 / 4.0).collect();
             let posterior = crf.posterior(&emissions).unwrap();
             let (path, _) = crf.viterbi(&emissions).unwrap();
             let Annotation::Spans(spans) = labels.annotation(&path, &posterior) else {

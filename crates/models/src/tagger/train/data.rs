@@ -56,8 +56,7 @@ fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
 /// Reads the sentences of a corpus that have words, and checks that all have
 /// the gold column.
 pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
-    let missing =
-        |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
+    let missing = |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
     std::fs::File::open(path).map_err(missing)?;
     let mut sentences = Vec::new();
     for sentence in corpus::open(path, 0, &data.read_options())? {
@@ -103,7 +102,8 @@ pub(crate) fn score(
     let (mut spans, mut words) = (SpanScorer::new(), AccuracyScorer::new());
     for sentence in tagged {
         let gold = gold_column(sentence, column)?;
-        let predicted = sentence.layer(layer).map(|layer| layer.column(sentence.len(), Scheme::Iob2));
+        let predicted =
+            sentence.layer(layer).map(|layer| layer.column(sentence.len(), Scheme::Iob2));
         let predicted = predicted.unwrap_or_default();
         if is_spans {
             spans.add(&tags::convert(&gold, Scheme::Iob2), &predicted)?;

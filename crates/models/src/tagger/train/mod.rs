@@ -73,7 +73,8 @@ pub fn train_tagger(run_: TrainingRun<'_>) -> Result<Option<Trained>> {
         Some(test) => Some(best.evaluate(test, layer)?),
         None => None,
     };
-    let card = Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
+    let card =
+        Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     Ok(Some(Trained { summary, folder: out, dev, test }))
 }

@@ -8,7 +8,11 @@ use glossator_nn::{Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout,
 use glossator_text::{Dictionary, Sentence, batch, tags};
 use glossator_train::{BoxError, Evaluation, Loss, Task};
 
-use super::{data::{Corpora, gold_column}, start::Start, write};
+use super::{
+    data::{Corpora, gold_column},
+    start::Start,
+    write,
+};
 use crate::{
     Result, RunConfig, TokenBatch,
     embeddings::{Prepared, TrainedEmbedding, dictionary_file},
@@ -159,8 +163,12 @@ impl<'a> TaggerTask<'a> {
 
     fn evaluate_dev(&self) -> Result<Evaluation> {
         let dictionaries: Vec<&Dictionary> = self.prepared.iter().map(|p| &p.dictionary).collect();
-        let tagger =
-            Tagger::from_weights("in training", self.model.clone(), &dictionaries, self.weights()?)?;
+        let tagger = Tagger::from_weights(
+            "in training",
+            self.model.clone(),
+            &dictionaries,
+            self.weights()?,
+        )?;
         let report = tagger.evaluate(&self.corpora.dev, &self.config.data.layer)?;
         let accuracy = ("accuracy".to_owned(), report.accuracy);
         if self.labels.scheme().is_none() {

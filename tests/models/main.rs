@@ -1,0 +1,236 @@
+//! The library from end to end: train, save, load, tag.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use glossator::{
+    models::Bundle,
+    prelude::*,
+    training::{RunConfig, RunOptions, Trained, TrainingRun, train_tagger},
+};
+
+/// Sentences of a made-up world, small enough to learn by heart.
+fn corpus() -> String {
+    let names = ["Nora", "Emil", "Ada", "Otto", "Ines", "Karl"];
+    let places = ["Turin", "Bergen", "Lund", "Porto", "Ghent"];
+    let mut text = String::new();
+    for (i, name) in names.iter().enumerate() {
+        for (j, place) in places.iter().enumerate() {
+            let rows: &[(&str, &str)] = match (i + j) % 3 {
+                0 => &[("visited", "O"), (place, "B-LOC"), (".", "O")],
+                1 => &[("Feld", "I-PER"), ("left", "O"), ("Old", "B-LOC"), (place, "I-LOC")],
+                _ => {
+                    &[("and", "O"), ("Nora", "B-PER"), ("met", "O"), ("in", "O"), (place, "B-LOC")]
+                }
+            };
+            text += &format!("{name}\tB-PER\n");
+            rows.iter().for_each(|(token, tag)| text += &format!("{token}\t{tag}\n"));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+const CONFIG: &str = r#"
+task = "tagger"
+[data]
+train = "train.tsv"
+layer = "ner"
+[tagger]
+hidden_dim = 12
+[[tagger.embeddings]]
+type = "characters"
+embedding_dim = 6
+hidden_dim = 9
+[[tagger.embeddings]]
+type = "words"
+dim = 7
+min_count = 1
+[training]
+optimizer = "adamw"
+learning_rate = 0.02
+schedule = "linear"
+batch_size = 4
+max_epochs = 12
+patience = 0
+"#;
+
+fn train(folder: &Path, name: &str, settings: &[&str]) -> Trained {
+    let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+    let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
+    let options = RunOptions { out: folder.join(name), seed: config.seed, ..RunOptions::default() };
+    let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
+    train_tagger(run).unwrap().expect("nothing interrupts it")
+}
+
+/// A folder with the corpus and a model trained on it, made once.
+fn world() -> (&'static Path, &'static Trained) {
+    static WORLD: OnceLock<(tempfile::TempDir, Trained)> = OnceLock::new();
+    let (folder, trained) = WORLD.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("train.tsv"), corpus()).unwrap();
+        let trained = train(folder.path(), "model", &[]);
+        (folder, trained)
+    });
+    (folder.path(), trained)
+}
+
+fn load(folder: &Path) -> Result<Tagger, Error> {
+    Tagger::load(&folder.display().to_string())
+}
+
+/// Labels and exact scores of all spans.
+fn fingerprint(sentences: &[Sentence]) -> Vec<(String, String, u32)> {
+    let spans = sentences.iter().flat_map(|s| s.spans());
+    spans.map(|s| (s.text().to_owned(), s.label().to_owned(), s.score().to_bits())).collect()
+}
+
+#[test]
+fn a_small_world_is_learnt_and_raw_text_is_tagged() {
+    let (_, trained) = world();
+    assert!(trained.dev.micro.f1 > 95.0, "{}", trained.dev);
+    let tagger = load(&trained.folder).unwrap();
+    let document = tagger.tag("Ada Feld left Old Lund.\n\nKarl visited Porto.").unwrap();
+    let found: Vec<_> = document.spans().map(|s| (s.text(), s.label())).collect();
+    let want = [("Ada Feld", "PER"), ("Old Lund", "LOC"), ("Karl", "PER"), ("Porto", "LOC")];
+    assert_eq!(found, want);
+    for span in document.spans() {
+        let (start, end) = (span.start().bytes, span.end().bytes);
+        assert_eq!(&document.text()[start..end], span.text());
+        assert!((0.0..=1.0).contains(&span.score()));
+    }
+    let sentence = tagger.tag_tokens(&["Emil", "and", "Nora", "met"]).unwrap();
+    assert_eq!(sentence.spans().count(), 2);
+    assert_eq!(tagger.tag("").unwrap().sentences().len(), 0);
+    assert_eq!(tagger.tag_tokens::<&str>(&[]).unwrap().len(), 0);
+}
+
+#[test]
+fn a_folder_and_bytes_hold_the_same_model() {
+    let (_, trained) = world();
+    let bundle = Bundle::folder(&trained.folder);
+    let archive = bundle.to_bytes().unwrap();
+    let text = "Otto Feld left Old Ghent. Ines and Nora met in Bergen.";
+    let from_folder = load(&trained.folder).unwrap().tag(text).unwrap();
+    let from_bytes = Tagger::from_bytes(&archive).unwrap().tag(text).unwrap();
+    assert_eq!(fingerprint(from_folder.sentences()), fingerprint(from_bytes.sentences()));
+}
+
+#[test]
+fn results_do_not_depend_on_batches_or_threads() {
+    let (_, trained) = world();
+    let tagger = load(&trained.folder).unwrap();
+    let words = ["Nora", "and", "Feld", "Zürich", "met", "in", "Turin", "Old", "?"];
+    let sentences: Vec<Sentence> = (0..60)
+        .map(|i| {
+            let words: Vec<_> = (0..i % 13).map(|t| words[(i * 7 + t * 5) % words.len()]).collect();
+            Sentence::from_tokens(&words)
+        })
+        .collect();
+    let run = |max_tokens, threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut tagged = sentences.clone();
+        pool.install(|| tagger.tag_batches(&mut tagged, max_tokens)).unwrap();
+        fingerprint(&tagged)
+    };
+    let alone = run(1, 1);
+    assert!(!alone.is_empty());
+    for (max_tokens, threads) in [(7, 1), (100_000, 1), (1, 3), (50, 2), (100_000, 4)] {
+        assert_eq!(alone, run(max_tokens, threads), "{max_tokens} tokens, {threads} threads");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_one_does_not() {
+    let (folder, trained) = world();
+    let weights = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    let first = train(folder, "short-1", &["training.max_epochs=1"]);
+    let again = train(folder, "short-2", &["training.max_epochs=1"]);
+    let other = train(folder, "short-3", &["training.max_epochs=1", "seed=2"]);
+    assert_eq!(weights(&first.folder), weights(&again.folder));
+    assert_ne!(weights(&first.folder), weights(&other.folder));
+    assert_ne!(weights(&first.folder), weights(&trained.folder));
+}
+
+#[test]
+fn a_model_is_trained_on_from_another_one() {
+    let (folder, trained) = world();
+    let from = format!("init_from={}", trained.folder.display());
+    let tuned =
+        train(folder, "tuned", &[&from, "training.max_epochs=1", "training.learning_rate=1e-4"]);
+    assert!(tuned.dev.micro.f1 > 95.0, "one gentle epoch keeps what was known: {}", tuned.dev);
+    let fresh = train(folder, "fresh", &["training.max_epochs=1", "training.learning_rate=1e-4"]);
+    assert!(fresh.dev.micro.f1 < 50.0, "one gentle epoch teaches little: {}", fresh.dev);
+}
+
+#[test]
+fn a_softmax_with_class_weights_and_an_iob2_scheme_learn_too() {
+    let (folder, _) = world();
+    let softmax = ["tagger.crf=false", "tagger.class_weights={ O = 0.5 }", "tagger.scheme=iob2"];
+    let trained = train(folder, "softmax", &softmax);
+    assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
+    let two_layers = ["tagger.layers=2", "tagger.reprojection=false", "model.precision=bf16"];
+    let trained = train(folder, "two-layers", &two_layers);
+    assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
+}
+
+#[test]
+fn given_vectors_stay_as_they_are() {
+    let (folder, _) = world();
+    std::fs::write(folder.join("v.vec"), "Turin 1.5 -2\nNora 0.25 3\n").unwrap();
+    let vectors = "tagger.embeddings=[{type=\"characters\"}, {type=\"words\", vectors=\"v.vec\"}]";
+    let trained = train(folder, "given", &[vectors, "training.max_epochs=1"]);
+    let tensors = Bundle::folder(&trained.folder).tensors("model.safetensors").unwrap();
+    let words = tensors.iter().find(|t| t.name == "embeddings.1.words.weight").unwrap();
+    assert_eq!(words.values, [0.0, 0.0, 1.5, -2.0, 0.25, 3.0]);
+}
+
+/// A copy of the model's folder with one file changed.
+fn broken(name: &str, file: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> PathBuf {
+    let (folder, trained) = world();
+    let copy = folder.join(format!("broken-{name}"));
+    std::fs::create_dir_all(&copy).unwrap();
+    for entry in Bundle::folder(&trained.folder).files().unwrap() {
+        let bytes = std::fs::read(trained.folder.join(&entry)).unwrap();
+        let bytes = if entry == file { change(bytes) } else { bytes };
+        std::fs::write(copy.join(entry), bytes).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_damaged_model_is_refused_by_name() {
+    let text = |from: &'static str, to: &'static str| {
+        move |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(from, to).into_bytes()
+    };
+    let nan = |mut bytes: Vec<u8>| {
+        let at = bytes.len() - 4;
+        bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+        bytes
+    };
+    let cases = [
+        (broken("size", "config.json", text("\"hidden_dim\": 12", "\"hidden_dim\": 13")), "shape"),
+        (broken("version", "config.json", text("\"format\": 1", "\"format\": 99")), "version 99"),
+        (broken("kind", "config.json", text("\"tagger\"", "\"translator\"")), "not a tagger"),
+        (broken("crf", "config.json", text("\"crf\": true", "\"crf\": false")), "not part of"),
+        (broken("json", "config.json", text("{", "[")), "config.json"),
+        (broken("dictionary", "dictionary-1.json", text("nora", "nova")), ""),
+        (broken("short", "dictionary-1.json", text(",\"nora\"", "")), "shape"),
+        (broken("cut", "model.safetensors", |b| b[..b.len() - 1].to_vec()), "model.safetensors"),
+        (broken("nan", "model.safetensors", nan), "not finite"),
+    ];
+    for (folder, message) in cases {
+        match load(&folder) {
+            Ok(_) => assert_eq!(message, "", "{} was loaded", folder.display()),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("broken-"), "the model is not named: {error}");
+                assert!(error.contains(message) && !message.is_empty(), "{error}");
+            }
+        }
+    }
+    let (folder, _) = world();
+    assert!(load(&folder.join("absent")).unwrap_err().to_string().contains("no model"));
+}
