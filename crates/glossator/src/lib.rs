@@ -23,6 +23,7 @@
 //! the configuration files of the command line: see [`training`].
 #![forbid(unsafe_code)]
 
+pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{EmbeddingConfig, Error, Tagger, TaggerConfig};

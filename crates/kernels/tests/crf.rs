@@ -143,3 +143,16 @@ fn a_mountain_of_a_forbidden_score_does_not_hide_the_allowed_ones() {
     close(posterior.marginal(1, 0), 1.0);
     assert!(gradient(&crf, &[0.0; 4], &[0, 1]).is_err());
 }
+
+#[test]
+fn the_loss_of_a_diverged_model_is_not_a_number_rather_than_a_forbidden_sequence() {
+    let scores = |value: f32| Tensor::full(value, (2, 3), &Device::Cpu).unwrap();
+    let transitions = Tensor::zeros((5, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let loss = |emissions: Tensor| {
+        let loss = op::crf_loss(&emissions, &transitions, &Mask::all(3), &[2], &[0, 1]).unwrap();
+        loss.to_scalar::<f32>().unwrap()
+    };
+    assert!(loss(scores(f32::INFINITY)).is_nan());
+    assert!(loss(scores(f32::NAN)).is_nan());
+    assert!(loss(scores(1e30)).is_finite());
+}

@@ -9,25 +9,25 @@
 //!
 //! Gate order in stored weights: i, f, g, o, as in PyTorch.
 
+mod backward;
+
 use rayon::prelude::*;
 
 use super::{
     Batch, Cell, CellWeights, Gradients, Input, Precision, Saved, SavedLayout, Sink, Spec,
-    Upstream, Weights, layout::Order,
+    Upstream, Weights,
+    parts::{All, Parts},
 };
 use crate::{
-    Isa, Result, Schedule, Step,
+    Isa, Result, Step,
     activation::{sigmoid, tanh},
     buffer::{Buffer, Shared},
-    error::expect_len,
-    gemm::{Init, Packed, Rows, Sums, Tile, for_tiles, product, product_on, tile},
+    gemm::{Sums, Tile, for_tiles, tile},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
 
 /// Multiplications of a step under which it stays on one thread.
 const PARALLEL: usize = 1 << 20;
-/// Bytes of recurrent weights that stay in a core's own cache.
-const OWN_CACHE: usize = 3 << 19;
 const STATES: usize = 2;
 
 /// Kernels of the LSTM.
@@ -74,7 +74,7 @@ impl Cell for Lstm {
             sequences,
             dim,
         };
-        let parts = Parts::of(batch.schedule, dim);
+        let parts = Parts::of(batch.schedule, TILE_VECTORS * dim * dim);
         parts.schedules.par_iter().for_each(|schedule| {
             let batch = Batch { schedule, ..batch };
             let (input, threads, kept) = (Input::Rows(&gates), parts.threads, Some(places));
@@ -91,52 +91,7 @@ impl Cell for Lstm {
         saved: Saved,
         upstream: Upstream<'_>,
     ) -> Result<Gradients> {
-        backward(weights, input, batch, saved, upstream)
-    }
-}
-
-/// How a training scan is shared out.
-struct Parts {
-    schedules: Vec<Schedule>,
-    /// Threads for one step of a part.
-    threads: usize,
-}
-
-impl Parts {
-    /// Recurrent weights that fit a core's own cache are read by every thread,
-    /// each scanning its share of the lanes by itself; larger ones are shared
-    /// out within each step.
-    fn of(schedule: &Schedule, hidden_dim: usize) -> Self {
-        let threads = rayon::current_num_threads();
-        if TILE_VECTORS * hidden_dim * hidden_dim * size_of::<f32>() <= OWN_CACHE {
-            Self { schedules: schedule.split(threads), threads: 1 }
-        } else {
-            Self { schedules: schedule.split(1), threads }
-        }
-    }
-}
-
-/// A sink that keeps everything; clones write to the same place.
-#[derive(Clone, Copy)]
-struct All {
-    hidden: Shared,
-    last: Shared,
-    sequences: usize,
-    dim: usize,
-}
-
-impl Sink for All {
-    fn token(&mut self, token: usize, hidden: &[f32]) {
-        // SAFETY: every token is scanned once, and its row lies in the matrix.
-        unsafe { self.hidden.slice(token * self.dim, self.dim) }.copy_from_slice(hidden);
-    }
-
-    fn end(&mut self, sequence: usize, state: &[&[f32]]) {
-        for (n, state) in state.iter().enumerate() {
-            let at = (n * self.sequences + sequence) * self.dim;
-            // SAFETY: every sequence ends once, and its row lies in the matrix.
-            unsafe { self.last.slice(at, self.dim) }.copy_from_slice(state);
-        }
+        backward::backward(weights, input, batch, saved, upstream)
     }
 }
 
@@ -278,282 +233,5 @@ impl<S: Simd> Tile<S> for Units<'_, '_> {
                 }
             }
         }
-    }
-}
-
-fn backward(
-    weights: &Weights<'_>,
-    input: &[f32],
-    batch: Batch<'_>,
-    mut saved: Saved,
-    upstream: Upstream<'_>,
-) -> Result<Gradients> {
-    let (schedule, dim, input_dim) = (batch.schedule, weights.hidden_dim, weights.input_dim);
-    let tokens = schedule.tokens();
-    let state_len = STATES * schedule.sequences() * dim;
-    batch.check(dim, STATES)?;
-    expect_len("input", input.len(), tokens * input_dim)?;
-    expect_len("gradient of the hidden states", upstream.hidden.len(), tokens * dim)?;
-    expect_len("gradient of the last states", upstream.last.len(), state_len)?;
-    let isa = Isa::detect();
-    let order = Order { hidden_dim: dim, lanes: isa.lanes() };
-
-    let initial = through_time(weights, order, batch, &mut saved.kept, upstream);
-    // One product over all tokens gives every weight's gradient:
-    // da^T · [h_{t-1}, x_t, 1].
-    let columns = dim + input_dim + 1;
-    let right = inputs(batch, &saved.hidden, input, dim, input_dim);
-    let right = Packed::new(isa, &right, tokens, columns);
-    let mut packed = vec![0.0; order.gates() * columns];
-    product(Rows::Transposed(&saved.kept.gates), order.gates(), &right, Init::Zero, &mut packed);
-    drop(right);
-    let rows = TILE_VECTORS * dim;
-    let mut gradients = Gradients {
-        input: vec![0.0; tokens * input_dim],
-        weight_ih: vec![0.0; rows * input_dim],
-        weight_hh: vec![0.0; rows * dim],
-        bias: vec![0.0; rows],
-        initial,
-    };
-    for (column, from) in packed.chunks_exact(columns).enumerate() {
-        let Some(row) = order.row(column) else { continue };
-        let (hidden, rest) = from.split_at(dim);
-        gradients.weight_hh[row * dim..(row + 1) * dim].copy_from_slice(hidden);
-        gradients.weight_ih[row * input_dim..(row + 1) * input_dim]
-            .copy_from_slice(&rest[..input_dim]);
-        gradients.bias[row] = rest[input_dim];
-    }
-    let back = order.pack_rows(weights.weight_ih, input_dim);
-    let back = Packed::new(isa, &back, order.gates(), input_dim);
-    product(Rows::Major(&saved.kept.gates), tokens, &back, Init::Zero, &mut gradients.input);
-    Ok(gradients)
-}
-
-/// `[h_{t-1}, x_t, 1]` of every token.
-fn inputs(batch: Batch<'_>, hidden: &[f32], x: &[f32], dim: usize, input_dim: usize) -> Vec<f32> {
-    let columns = dim + input_dim + 1;
-    let mut rows = vec![0.0; batch.schedule.tokens() * columns];
-    let mut before: Vec<Option<u32>> = vec![None; batch.schedule.lanes()];
-    for step in (0..batch.schedule.len()).map(|step| batch.schedule.step(step)) {
-        let mut start = vec![None; step.tokens.len()];
-        for &(lane, s) in step.starts {
-            before[lane as usize] = None;
-            start[lane as usize] = batch.initial(0, s as usize, dim);
-        }
-        for (lane, &token) in step.tokens.iter().enumerate() {
-            let t = token as usize;
-            let row = &mut rows[t * columns..(t + 1) * columns];
-            if let Some(previous) = before[lane].replace(token) {
-                row[..dim].copy_from_slice(&hidden[previous as usize * dim..][..dim]);
-            } else if let Some(initial) = start[lane] {
-                row[..dim].copy_from_slice(initial);
-            }
-            row[dim..dim + input_dim].copy_from_slice(&x[t * input_dim..(t + 1) * input_dim]);
-            row[dim + input_dim] = 1.0;
-        }
-    }
-    rows
-}
-
-/// Turns the saved gates into gradients of the pre-activations, last step
-/// first; returns the gradient of the initial states.
-fn through_time(
-    weights: &Weights<'_>,
-    order: Order,
-    batch: Batch<'_>,
-    kept: &mut SavedLayout,
-    upstream: Upstream<'_>,
-) -> Vec<f32> {
-    let dim = order.hidden_dim;
-    let mut initial = vec![0.0; STATES * batch.schedule.sequences() * dim];
-    let back = order.pack_rows(weights.weight_hh, dim);
-    let back = Packed::new(Isa::detect(), &back, order.gates(), dim);
-    let parts = Parts::of(batch.schedule, dim);
-    let way = WayBack {
-        back: &back,
-        order,
-        upstream,
-        gates: Shared(kept.gates.as_mut_ptr()),
-        cells: &kept.cells,
-        initial: Shared(initial.as_mut_ptr()),
-        threads: parts.threads,
-    };
-    parts.schedules.par_iter().for_each(|schedule| way.run(Batch { schedule, ..batch }));
-    initial
-}
-
-/// Back-propagation through the steps of a batch.
-struct WayBack<'a> {
-    /// Recurrent weights, `[gates, hidden_dim]`, the gates in packed order.
-    back: &'a Packed,
-    order: Order,
-    upstream: Upstream<'a>,
-    /// In: activated gates of every token; out: gradients of the pre-activations.
-    gates: Shared,
-    cells: &'a [f32],
-    /// Out: gradient of the initial states.
-    initial: Shared,
-    /// Threads for one step.
-    threads: usize,
-}
-
-impl WayBack<'_> {
-    fn run(&self, batch: Batch<'_>) {
-        let (schedule, dim, units) = (batch.schedule, self.order.hidden_dim, self.order.units());
-        let row = |n: usize, s: u32| (n * schedule.sequences() + s as usize) * dim;
-        let last = |n: usize, s: u32| &self.upstream.last[row(n, s)..][..dim];
-        // SAFETY: each sequence has its own rows, and one lane of one part.
-        let first = |n: usize, s: u32| unsafe { self.initial.slice(row(n, s), dim) };
-        for &s in schedule.empty() {
-            (0..STATES).for_each(|n| first(n, s as u32).copy_from_slice(last(n, s as u32)));
-        }
-        let mut hidden = vec![0.0; schedule.lanes() * dim];
-        let mut cells = Buffer::zeros(schedule.lanes() * units);
-        let mut gates = Buffer::zeros(schedule.lanes() * self.order.gates());
-        for number in (0..schedule.len()).rev() {
-            let step = schedule.step(number);
-            for &(lane, s) in step.ends {
-                hidden[lane as usize * dim..][..dim].copy_from_slice(last(0, s));
-                cells[lane as usize * units..][..dim].copy_from_slice(last(1, s));
-            }
-            self.lanes(batch, number, &hidden, &mut cells, &mut gates);
-            let busy = step.tokens.len();
-            let rows = Rows::Major(&gates[..busy * self.order.gates()]);
-            let out = &mut hidden[..busy * dim];
-            product_on(self.threads, rows, busy, self.back, Init::Zero, out);
-            for &(lane, s) in step.starts {
-                first(0, s).copy_from_slice(&hidden[lane as usize * dim..][..dim]);
-                first(1, s).copy_from_slice(&cells[lane as usize * units..][..dim]);
-            }
-        }
-    }
-
-    /// One step back of all busy lanes, before the product.
-    fn lanes(
-        &self,
-        batch: Batch<'_>,
-        number: usize,
-        hidden: &[f32],
-        cells: &mut [f32],
-        gates: &mut [f32],
-    ) {
-        let (dim, units, width) = (self.order.hidden_dim, self.order.units(), self.order.gates());
-        let previous = previous_cells(batch, self.cells, number, dim, units);
-        let lane = |(lane, cells, gates): (usize, &mut [f32], &mut [f32])| {
-            let token = batch.schedule.step(number).tokens[lane] as usize;
-            self.back.isa().run(BackLane {
-                // SAFETY: every lane has its own token, whose row lies in the buffer.
-                saved: unsafe { self.gates.slice(token * width, width) },
-                gates,
-                cell: &self.cells[token * units..(token + 1) * units],
-                previous: previous[lane],
-                upstream: &self.upstream.hidden[token * dim..(token + 1) * dim],
-                hidden: &hidden[lane * dim..(lane + 1) * dim],
-                cells,
-            });
-        };
-        let rows = cells.chunks_exact_mut(units).zip(gates.chunks_exact_mut(width));
-        let work: Vec<_> = rows
-            .take(previous.len())
-            .enumerate()
-            .map(|(lane, (cells, gates))| (lane, cells, gates))
-            .collect();
-        if self.threads > 1 {
-            let least = work.len().div_ceil(self.threads);
-            work.into_par_iter().with_min_len(least).for_each(lane);
-        } else {
-            work.into_iter().for_each(lane);
-        }
-    }
-}
-
-/// Cell state before a step, of each busy lane; empty means zeros.
-fn previous_cells<'a>(
-    batch: Batch<'a>,
-    cells: &'a [f32],
-    step: usize,
-    dim: usize,
-    units: usize,
-) -> Vec<&'a [f32]> {
-    let now = batch.schedule.step(step);
-    let mut previous: Vec<&[f32]> = if step == 0 {
-        vec![&[]; now.tokens.len()]
-    } else {
-        let before = batch.schedule.step(step - 1).tokens;
-        let cell = |&token: &u32| &cells[token as usize * units..][..dim];
-        before[..now.tokens.len()].iter().map(cell).collect()
-    };
-    for &(lane, s) in now.starts {
-        previous[lane as usize] = batch.initial(1, s as usize, dim).unwrap_or(&[]);
-    }
-    previous
-}
-
-/// One step back of one lane, unit by unit.
-struct BackLane<'a> {
-    /// In: activated gates; out: gradients of the pre-activations. Packed order.
-    saved: &'a mut [f32],
-    /// Out: the same gradients.
-    gates: &'a mut [f32],
-    /// c_t
-    cell: &'a [f32],
-    /// c_{t-1}; empty means zeros.
-    previous: &'a [f32],
-    /// Gradient of h_t from outside the recurrence.
-    upstream: &'a [f32],
-    /// Gradient of h_t from the next step.
-    hidden: &'a [f32],
-    /// In: gradient of c_t; out: of c_{t-1}.
-    cells: &'a mut [f32],
-}
-
-impl Kernel for BackLane<'_> {
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let width = TILE_VECTORS * S::LANES;
-        let rows = self.saved.chunks_exact_mut(width).zip(self.gates.chunks_exact_mut(width));
-        for (block, (saved, gates)) in rows.enumerate() {
-            let first = block * S::LANES;
-            // SAFETY: the features are promised by the caller; whole blocks lie
-            // in the padded buffers, the others are read through `part`.
-            unsafe {
-                let one = S::splat(1.0);
-                let gate = |n: usize| S::load(saved.as_ptr().add(n * S::LANES));
-                let [i, f, g, o] = [gate(0), gate(1), gate(2), gate(3)];
-                let t = tanh::<S>(S::load(self.cell.as_ptr().add(first)));
-                let dh =
-                    S::fma(one, part::<S>(self.upstream, first), part::<S>(self.hidden, first));
-                let keep = |x: S::V| S::sub(one, S::mul(x, x));
-                let slope = |x: S::V| S::mul(x, S::sub(one, x));
-                let dc = S::fma(S::mul(dh, o), keep(t), S::load(self.cells.as_ptr().add(first)));
-                let di = S::mul(S::mul(dc, g), slope(i));
-                let df = S::mul(S::mul(dc, part::<S>(self.previous, first)), slope(f));
-                let dg = S::mul(S::mul(dc, i), keep(g));
-                let dout = S::mul(S::mul(dh, t), slope(o));
-                for (n, d) in [di, df, dg, dout].into_iter().enumerate() {
-                    S::store(saved.as_mut_ptr().add(n * S::LANES), d);
-                    S::store(gates.as_mut_ptr().add(n * S::LANES), d);
-                }
-                S::store(self.cells.as_mut_ptr().add(first), S::mul(dc, f));
-            }
-        }
-    }
-}
-
-/// A vector from `first` on; lanes past the end are zero.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-unsafe fn part<S: Simd>(values: &[f32], first: usize) -> S::V {
-    // SAFETY: a whole vector lies in the slice, or in the array.
-    unsafe {
-        if first + S::LANES <= values.len() {
-            return S::load(values.as_ptr().add(first));
-        }
-        let mut lanes = [0.0; 16];
-        let rest = values.get(first..).unwrap_or(&[]);
-        lanes[..rest.len()].copy_from_slice(rest);
-        S::load(lanes.as_ptr())
     }
 }

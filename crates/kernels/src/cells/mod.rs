@@ -11,6 +11,7 @@
 
 mod layout;
 mod lstm;
+mod parts;
 
 pub use layout::{CellWeights, Precision};
 pub use lstm::Lstm;

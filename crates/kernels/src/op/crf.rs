@@ -34,6 +34,11 @@ impl CustomOp2 for CrfLoss {
         if emissions.len() != tokens * n || self.gold.len() != tokens {
             candle_core::bail!("CRF of {tokens} tokens: {} emissions", emissions.len());
         }
+        if !emissions.iter().chain(transitions).all(|score| score.is_finite()) {
+            // A diverged model has no distribution: its loss is not a number,
+            // which the training loop knows how to report.
+            return Ok((CpuStorage::F32(vec![f32::NAN]), Shape::from(())));
+        }
         let crf = Crf::new(transitions, &self.mask).map_err(foreign)?;
         let sentences: Vec<(usize, usize)> = self
             .lengths

@@ -1,79 +1,85 @@
-//! One line about the present epoch.
+//! How far the present epoch is.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     time::{Duration, Instant},
 };
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Event, Observer};
 use crate::Result;
 
-/// Shows how far the epoch is: on a terminal one line that is drawn anew, else
-/// a line every 30 seconds. Belongs before the [`Table`](super::Table), so that
-/// the line is gone when a row is printed.
+/// Time between two lines where no bar can be drawn.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Shows how far the epoch is: a bar on a terminal, else a line every 30
+/// seconds. Belongs before the [`Table`](super::Table), so that the bar is gone
+/// when a row is printed.
 #[derive(Debug)]
 pub struct Progress<W> {
+    bar: ProgressBar,
+    /// Where lines go if there is no bar.
     to: W,
-    terminal: bool,
     every: Duration,
     shown: Instant,
-    drawn: bool,
 }
 
 impl Progress<io::Stderr> {
     /// Progress on standard error.
     pub fn stderr() -> Self {
-        Self::new(io::stderr(), io::stderr().is_terminal())
+        Self::new(ProgressDrawTarget::stderr(), io::stderr(), EVERY)
     }
 }
 
 impl<W: Write> Progress<W> {
-    /// Progress on `to`; `terminal`: whether a line can be drawn anew.
-    pub fn new(to: W, terminal: bool) -> Self {
-        let every = Duration::from_millis(if terminal { 100 } else { 30_000 });
-        Self { to, terminal, every, shown: Instant::now(), drawn: false }
-    }
-
-    /// Writes without caring whether anybody reads.
-    fn show(&mut self, line: &str) {
-        let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
-        let _ = write!(self.to, "{start}{line}{end}");
-        let _ = self.to.flush();
+    fn new(target: ProgressDrawTarget, to: W, every: Duration) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, to, every, shown: Instant::now() }
     }
 }
 
 impl<W: Write> Observer for Progress<W> {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
-        let Some(line) = line(event) else {
-            if std::mem::take(&mut self.drawn) {
-                self.show("");
-            }
+        let Event::Step { step, steps, .. } = *event else {
+            self.bar.finish_and_clear();
             return Ok(());
         };
-        if self.shown.elapsed() >= self.every {
+        if !self.bar.is_hidden() {
+            if self.bar.is_finished() {
+                self.bar.reset();
+            }
+            self.bar.set_length(steps as u64);
+            self.bar.set_position(step as u64);
+            self.bar.set_message(line(event));
+        } else if self.shown.elapsed() >= self.every {
             self.shown = Instant::now();
-            self.drawn = self.terminal;
-            self.show(&line);
+            // Nobody may be reading.
+            let _ = writeln!(self.to, "{}", line(event));
         }
         Ok(())
     }
 }
 
-fn line(event: &Event<'_>) -> Option<String> {
+fn line(event: &Event<'_>) -> String {
     let Event::Step { epoch, step, steps, loss, tokens_per_second, eta_seconds, .. } = event else {
-        return None;
+        return String::new();
     };
     let left = eta_seconds.clamp(0.0, 1e9) as u64;
     let (hours, minutes, seconds) = (left / 3600, left / 60 % 60, left % 60);
-    Some(format!(
+    format!(
         "epoch {epoch}  {step}/{steps}  loss {loss:.4}  {tokens_per_second:.0} words/s  \
          {hours}:{minutes:02}:{seconds:02} left"
-    ))
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indicatif::InMemoryTerm;
 
     const STEP: Event<'static> = Event::Step {
         epoch: 2,
@@ -87,22 +93,28 @@ mod tests {
     };
     const LINE: &str = "epoch 2  3/40  loss 0.5000  100 words/s  1:02:05 left";
 
-    fn shown(terminal: bool, every: Duration) -> String {
-        let mut out = Vec::new();
-        let mut progress = Progress { every, ..Progress::new(&mut out, terminal) };
-        progress.event(&STEP).unwrap();
-        progress.event(&Event::Checkpoint { epoch: 2, step: 3 }).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
-    fn a_terminal_line_is_drawn_and_removed() {
-        assert_eq!(shown(true, Duration::ZERO), format!("\r\x1b[K{LINE}\r\x1b[K"));
+    fn a_terminal_shows_a_bar_and_clears_it() {
+        let terminal = InMemoryTerm::new(10, 90);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut progress = Progress::new(target, Vec::new(), EVERY);
+        progress.event(&STEP).unwrap();
+        assert!(terminal.contents().ends_with(LINE), "{}", terminal.contents());
+        progress.event(&Event::Checkpoint { epoch: 2, step: 3 }).unwrap();
+        assert_eq!(terminal.contents(), "");
+        progress.event(&STEP).unwrap();
+        assert!(terminal.contents().ends_with(LINE), "{}", terminal.contents());
     }
 
     #[test]
     fn elsewhere_lines_are_whole_and_rare() {
-        assert_eq!(shown(false, Duration::ZERO), format!("{LINE}\n"));
-        assert_eq!(shown(false, Duration::from_secs(3600)), "");
+        let shown = |every| {
+            let mut out = Vec::new();
+            let mut progress = Progress::new(ProgressDrawTarget::hidden(), &mut out, every);
+            progress.event(&STEP).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(Duration::ZERO), format!("{LINE}\n"));
+        assert_eq!(shown(EVERY), "");
     }
 }

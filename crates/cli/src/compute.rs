@@ -1,0 +1,65 @@
+//! Options of the verbs that compute.
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use crate::{
+    device::Device,
+    exit::Usage,
+    log::{Log, counted},
+};
+
+/// Where and how is computed.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Computation")]
+pub struct Compute {
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: Device,
+    /// Precision of the weights; auto: what the model's configuration names
+    #[arg(long, value_name = "PRECISION", default_value = "auto")]
+    pub precision: Precision,
+    /// Threads; changes speed, never a result [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Tokens labelled together; changes speed and memory, never a result
+    #[arg(long, value_name = "TOKENS", default_value_t = 1024, value_parser = at_least_one)]
+    pub batch_size: usize,
+    /// Seed of all chance in a training, over the configuration's; labelling takes no chance
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+}
+
+/// How weights are kept while they are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    Auto,
+    F32,
+}
+
+impl Compute {
+    /// Starts the threads, chooses the device and says which.
+    ///
+    /// # Errors
+    /// If this program cannot compute there, or so many threads cannot be had.
+    pub fn prepare(&self, log: Log) -> anyhow::Result<()> {
+        let device = self.device.resolve()?;
+        let threads = self.threads.map_or(0, usize::from);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Usage(error.to_string()))
+            .with_context(|| format!("cannot start {threads} threads"))?;
+        let threads = counted(rayon::current_num_threads(), "thread");
+        log.info(format_args!("device: {device}, {threads}"));
+        Ok(())
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}

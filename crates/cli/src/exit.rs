@@ -1,0 +1,167 @@
+//! Exit codes: what a failure means to a script.
+
+use std::{error::Error as StdError, io};
+
+use glossator::{
+    Error,
+    errors::{ModelError, TextError, TrainingError},
+};
+
+use crate::log::Log;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Findings, or a score missed.
+pub const FINDINGS: u8 = 1;
+/// Misuse, or a bad configuration.
+pub const USAGE: u8 = 2;
+/// Bad input data.
+pub const DATA: u8 = 3;
+/// A model that is missing, bad or does not fit.
+pub const MODEL: u8 = 4;
+/// Input or output failed.
+pub const IO: u8 = 5;
+
+/// Options that cannot be used so.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Says what went wrong, and returns the exit code. A broken pipe is success.
+pub fn report(log: &Log, error: &anyhow::Error) -> u8 {
+    let code = code(error);
+    if code != DONE {
+        log.error(error);
+    }
+    code
+}
+
+/// The exit code of an error.
+fn code(error: &anyhow::Error) -> u8 {
+    let broken_pipe = |cause: &(dyn StdError + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return DONE;
+    }
+    error.chain().find_map(code_of).unwrap_or(IO)
+}
+
+/// The code of one error; nothing if its cause decides.
+fn code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
+    if let Some(error) = cause.downcast_ref::<Error>() {
+        return of_models(error);
+    }
+    if let Some(error) = cause.downcast_ref::<TextError>() {
+        return Some(of_text(error));
+    }
+    if let Some(error) = cause.downcast_ref::<TrainingError>() {
+        return of_training(error);
+    }
+    if cause.is::<ModelError>() {
+        return Some(MODEL);
+    }
+    cause.is::<Usage>().then_some(USAGE)
+}
+
+fn of_models(error: &Error) -> Option<u8> {
+    match error {
+        Error::Hub(_) | Error::Model { .. } | Error::Layer(_) => Some(MODEL),
+        Error::Text(error) => Some(of_text(error)),
+        Error::Config { .. } | Error::ConfigFile { .. } => Some(USAGE),
+        Error::Data { .. } => Some(DATA),
+        Error::Train(error) => of_training(error),
+        Error::Write { .. } => Some(IO),
+        _ => None,
+    }
+}
+
+fn of_text(error: &TextError) -> u8 {
+    match error {
+        error if error.is_io() => IO,
+        error if error.is_usage() => USAGE,
+        _ => DATA,
+    }
+}
+
+fn of_training(error: &TrainingError) -> Option<u8> {
+    use TrainingError as E;
+    match error {
+        E::Config { .. } => Some(USAGE),
+        E::Io { .. } | E::Json(_) => Some(IO),
+        E::Checkpoint { .. } | E::NoGradient { .. } | E::Tensor(_) | E::Parameters(_) => {
+            Some(MODEL)
+        }
+        E::NotFinite { .. } | E::NoBatches { .. } | E::EmptyBatch { .. } => Some(DATA),
+        E::NoScore { .. } | E::Lengths { .. } => Some(DATA),
+        // What a layer refuses in a training is numbers that are not finite.
+        E::Task { source, .. } if matches!(source.downcast_ref(), Some(Error::Layer(_))) => {
+            Some(DATA)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn missing() -> io::Error {
+        io::ErrorKind::NotFound.into()
+    }
+
+    fn path() -> PathBuf {
+        PathBuf::from("x")
+    }
+
+    #[test]
+    fn errors_of_the_library() {
+        let config = Error::Config { path: path(), line: None, problem: String::new() };
+        let file = Error::ConfigFile { key: String::new(), path: path(), source: missing() };
+        let data = Error::Data { path: path(), line: Some(1), problem: String::new() };
+        let write = Error::Write { path: path(), source: missing() };
+        let hub = ModelError::MissingFile { model: String::new(), file: String::new() };
+        for (error, want) in
+            [(config, USAGE), (file, USAGE), (data, DATA), (write, IO), (hub.into(), MODEL)]
+        {
+            assert_eq!(code(&error.into()), want);
+        }
+    }
+
+    #[test]
+    fn errors_of_text_are_told_apart() {
+        let text = |error: TextError| [code(&Error::Text(error).into())];
+        assert_eq!(text(TextError::Read { path: path(), source: missing() }), [IO]);
+        assert_eq!(text(TextError::Compressed { path: path(), source: missing() }), [DATA]);
+        assert_eq!(text(TextError::Columns { path: path(), line: 1, want: 2, found: 3 }), [DATA]);
+        let names = TextError::ColumnNames { columns: String::new(), problem: "" };
+        assert_eq!(code(&anyhow::Error::from(names).context("more")), USAGE);
+    }
+
+    #[test]
+    fn errors_of_a_training_are_those_of_its_task() {
+        let not_finite = TrainingError::NotFinite {
+            epoch: 1,
+            step: 1,
+            quantity: String::new(),
+            value: f64::NAN,
+            checkpoint: None,
+        };
+        assert_eq!(code(&Error::Train(not_finite).into()), DATA);
+        let checkpoint = TrainingError::Checkpoint { path: path(), problem: String::new() };
+        assert_eq!(code(&Error::Train(checkpoint).into()), MODEL);
+        let source = Error::Write { path: path(), source: missing() };
+        let task = TrainingError::Task { action: "save", epoch: 1, source: source.into() };
+        assert_eq!(code(&Error::Train(task).into()), IO);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_success_and_misuse_is_not() {
+        let source = io::ErrorKind::BrokenPipe.into();
+        assert_eq!(code(&TextError::Write { source }.into()), DONE);
+        assert_eq!(code(&Usage("x".to_owned()).into()), USAGE);
+        assert_eq!(code(&anyhow::anyhow!("x")), IO);
+    }
+}

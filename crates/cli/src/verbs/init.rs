@@ -1,0 +1,109 @@
+//! `gloss init`: a configuration to start from.
+
+use std::{io::Write, path::PathBuf};
+
+use clap::ValueEnum;
+use glossator::errors::TextError;
+
+use crate::{
+    args::HELP,
+    exit::{DONE, Usage},
+    output::Output,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gloss init tagger -o tagger.toml";
+
+/// The configuration of a tagger: every key with its default.
+const TAGGER: &str = include_str!("init/tagger.toml");
+
+/// Print a configuration to start from
+///
+/// It has every key with its default and a comment, and trains once the paths
+/// are filled in.
+#[derive(clap::Args)]
+#[command(help_template = HELP, before_help = EXAMPLES)]
+pub struct Args {
+    /// What is to be trained
+    #[arg(value_name = "TASK")]
+    task: Task,
+    /// Write to a new file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Task {
+    Tagger,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<u8> {
+    let text = match args.task {
+        Task::Tagger => TAGGER,
+    };
+    if let Some(path) = args.output.as_ref().filter(|path| path.is_file()) {
+        return Err(Usage(format!("{} exists; name another file", path.display())).into());
+    }
+    let output = Output::create(args.output.as_deref())?;
+    let written = output.writer().write_all(text.as_bytes());
+    written.map_err(|source| TextError::Write { source })?;
+    output.finish()?;
+    Ok(DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use glossator::{
+        TaggerConfig,
+        training::{RunConfig, TrainingConfig},
+    };
+
+    use super::*;
+
+    fn parse(text: &str) -> RunConfig {
+        RunConfig::parse(text, Path::new("/x/tagger.toml"), &[]).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn the_configuration_holds_the_defaults() {
+        let config = parse(TAGGER);
+        assert_eq!(config.seed, 1);
+        assert_eq!(config.tagger, TaggerConfig::default());
+        assert_eq!(config.training, TrainingConfig::default());
+    }
+
+    #[test]
+    fn every_key_is_mentioned() {
+        let written = parse(TAGGER).to_toml().unwrap();
+        let optional =
+            ["init_from", "dev", "test", "columns", "class_weights", "vectors", "max_vectors"];
+        let keys = written.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+        for key in keys.chain(optional) {
+            let sets = |line: &str| {
+                line.trim_start_matches("# ").split_once(" = ").is_some_and(|(k, _)| k == key)
+            };
+            assert!(TAGGER.lines().any(sets), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_commented_out_is_valid() {
+        for (index, line) in TAGGER.lines().enumerate() {
+            let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
+            let Some((key, _)) = key.filter(|(key, _)| !key.contains(' ')) else { continue };
+            let mut lines: Vec<&str> = TAGGER.lines().collect();
+            lines[index] = &line[2..];
+            // Weights of labels need a tagger without CRF.
+            let text = lines.join("\n");
+            let text = if key == "class_weights" {
+                text.replace("crf = true", "crf = false")
+            } else {
+                text
+            };
+            parse(&text);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The verbs, one file each.
+
+mod check;
+mod completions;
+mod eval;
+mod init;
+mod models;
+mod tag;
+mod train;
+
+use clap::Subcommand;
+
+use crate::log::Log;
+
+/// What is to be done.
+#[derive(Subcommand)]
+pub enum Verb {
+    Tag(tag::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+    Init(init::Args),
+    Check(check::Args),
+    Models(models::Args),
+    Completions(completions::Args),
+}
+
+impl Verb {
+    /// Does it, and returns the exit code.
+    ///
+    /// # Errors
+    /// If it cannot be done.
+    pub fn run(self, log: Log) -> anyhow::Result<u8> {
+        match self {
+            Verb::Tag(args) => tag::run(&args, log),
+            Verb::Train(args) => train::run(&args, log),
+            Verb::Eval(args) => eval::run(&args, log),
+            Verb::Init(args) => init::run(&args),
+            Verb::Check(args) => check::run(&args),
+            Verb::Models(args) => models::run(&args),
+            Verb::Completions(args) => completions::run(&args),
+        }
+    }
+}

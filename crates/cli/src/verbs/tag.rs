@@ -1,0 +1,178 @@
+//! `gloss tag`: labels text.
+
+use std::path::PathBuf;
+
+use glossator::{
+    Annotation, Layer, Sentence, Tagger,
+    corpus::{Offsets, OutputFormat, WriteOptions, writer},
+};
+
+use crate::{
+    args::{HELP, Reading, Writing, named},
+    compute::Compute,
+    exit::{DONE, Usage},
+    input::{self, Input},
+    log::Log,
+    output::Output,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  echo \"George Washington went to Washington .\" | gloss tag
+  gloss tag news.txt > news.tagged
+  gloss tag -m en-ner -m en-pos --to jsonl --scores -o news.jsonl news.txt.gz
+  gloss tag -m ./my-tagger --to conllu test.conllu
+  tail -f lines.txt | gloss tag --from lines";
+
+/// Formats that show labels.
+const FORMATS: &[OutputFormat] =
+    &[OutputFormat::Inline, OutputFormat::Jsonl, OutputFormat::Conll, OutputFormat::Conllu];
+
+/// Batches in a window of sentences.
+const BATCHES: usize = 64;
+/// A window has room for at least so many tokens, however small the batches.
+const MIN_WINDOW: usize = 4096;
+/// And for not much more, however large.
+const MAX_WINDOW: usize = 1 << 16;
+
+/// Label text
+///
+/// Sentence by sentence, in the order of the input. A sentence has the same
+/// labels and scores whatever comes before and behind it.
+#[derive(clap::Args)]
+#[command(help_template = HELP, before_help = EXAMPLES)]
+pub struct Args {
+    /// Files to read; none, or `-`, is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Model: a built-in one, one of the cache, or a folder; each adds its layer
+    #[arg(long = "model", short = 'm', value_name = "MODEL", default_value = "en-ner")]
+    models: Vec<String>,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    writing: Writing,
+    /// Format of the output
+    #[arg(long, value_name = "FORMAT", default_value = "inline", value_parser = named(FORMATS, OutputFormat::name))]
+    to: OutputFormat,
+    /// Write the probability of each label and span
+    #[arg(long)]
+    scores: bool,
+    /// Leave out spans less probable than this, 0 to 1; labels of words all stay
+    #[arg(long, value_name = "P", value_parser = probability)]
+    min_score: Option<f32>,
+    /// Unit of `start` and `end` in jsonl
+    #[arg(long, value_name = "UNIT", default_value = "chars", value_parser = named(Offsets::ALL, Offsets::name))]
+    offsets: Offsets,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    input::expect(&args.files, "tag", EXAMPLES)?;
+    if args.scores && matches!(args.to, OutputFormat::Conll | OutputFormat::Conllu) {
+        log.warn(format_args!("--scores: {} has no place for scores", args.to));
+    }
+    args.compute.prepare(log)?;
+    let taggers = load(&args.models)?;
+    let mut output = Output::create(args.writing.output.as_deref())?;
+    let options = WriteOptions { scores: args.scores, offsets: args.offsets, columns: None };
+    let mut writer = writer(args.to, output.writer(), options);
+    let mut input = Input::open(&args.files, args.reading.options());
+    let tokens = window_tokens(args.compute.batch_size);
+    loop {
+        let mut window = input.window(tokens)?;
+        if window.is_empty() {
+            break;
+        }
+        for tagger in &taggers {
+            tagger.tag_batches(&mut window, args.compute.batch_size)?;
+        }
+        for sentence in &mut window {
+            if let Some(min) = args.min_score {
+                drop_spans_below(sentence, min);
+            }
+            writer.write(sentence)?;
+        }
+        output.flush()?;
+    }
+    writer.finish()?;
+    output.finish()?;
+    input.warn(log);
+    Ok(DONE)
+}
+
+/// Loads models of different layers.
+fn load(names: &[String]) -> anyhow::Result<Vec<Tagger>> {
+    let mut taggers: Vec<Tagger> = Vec::new();
+    for name in names {
+        let tagger = Tagger::load(name)?;
+        let layer = tagger.layer();
+        if let Some(other) = taggers.iter().find(|other| other.layer() == layer) {
+            let other = other.name();
+            return Err(Usage(format!(
+                "-m {other} -m {name}: both write the layer `{layer}`; use one of them"
+            ))
+            .into());
+        }
+        taggers.push(tagger);
+    }
+    Ok(taggers)
+}
+
+/// Tokens of a window: enough batches for every thread, and never too much text.
+fn window_tokens(batch_size: usize) -> usize {
+    batch_size.saturating_mul(BATCHES).clamp(MIN_WINDOW, MAX_WINDOW)
+}
+
+fn drop_spans_below(sentence: &mut Sentence, min: f32) {
+    let below = |layer: &&Layer| layer.spans().unwrap_or_default().iter().any(|s| s.score < min);
+    let layers: Vec<Layer> = sentence.layers().iter().filter(below).cloned().collect();
+    for mut layer in layers {
+        if let Annotation::Spans(spans) = &mut layer.annotation {
+            spans.retain(|span| span.score >= min);
+        }
+        sentence.set_layer(layer);
+    }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_bounded() {
+        assert_eq!([1, 1024, 100_000].map(window_tokens), [MIN_WINDOW, MAX_WINDOW, MAX_WINDOW]);
+    }
+
+    #[test]
+    fn improbable_spans_go_and_labels_stay() {
+        let mut sentence = Sentence::from_tokens(&["Ada", "met", "Zoë"]);
+        let mut spans = Layer::from_tags("ner", &["B-PER", "O", "B-PER"]);
+        if let Annotation::Spans(spans) = &mut spans.annotation {
+            spans[0].score = 0.4;
+        }
+        let mut labels = Layer::from_labels("upos", &["PROPN", "VERB", "PROPN"]);
+        if let Annotation::Tokens(labels) = &mut labels.annotation {
+            labels[1].score = 0.1;
+        }
+        sentence.set_layer(spans);
+        sentence.set_layer(labels.clone());
+        drop_spans_below(&mut sentence, 0.5);
+        assert_eq!(sentence.spans().map(|span| span.text()).collect::<Vec<_>>(), ["Zoë"]);
+        assert_eq!(sentence.layer("upos"), Some(&labels));
+    }
+
+    #[test]
+    fn probabilities_are_from_0_to_1() {
+        assert_eq!(probability("0.5"), Ok(0.5));
+        assert!(["1.1", "-0.1", "nan", "x"].iter().all(|text| probability(text).is_err()));
+    }
+}

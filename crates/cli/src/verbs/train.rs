@@ -1,0 +1,171 @@
+//! `gloss train`: trains what a configuration says.
+
+mod command;
+mod observers;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+};
+
+use anyhow::Context;
+use glossator::training::{RunConfig, RunOptions, Trained, TrainingRun, check, train_tagger};
+use serde_json::json;
+
+use crate::{
+    args::HELP,
+    compute::Compute,
+    exit::{DONE, Usage},
+    log::{Log, counted},
+    output, signals,
+    verbs::check::describe,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gloss train tagger.toml
+  gloss train tagger.toml -o models/ner --set training.max_epochs=20 --set seed=7
+  gloss train tagger.toml --resume
+  gloss train tagger.toml --dry-run";
+
+/// Train a model as a configuration file says
+///
+/// The folder is a loadable model in the end. Ctrl-C saves a checkpoint and
+/// ends; --resume goes on with it, and no byte of the model differs.
+#[derive(clap::Args)]
+#[command(help_template = HELP, before_help = EXAMPLES)]
+pub struct Args {
+    /// Configuration file; `gloss init` prints one to start from
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// Use another value than the file's
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// Folder of the model, its checkpoints and its log [default: the configuration's name]
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Go on from the last checkpoint in the folder
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+    /// Train anew into a folder that is not empty; its checkpoints and its log go
+    #[arg(long)]
+    force: bool,
+    /// Read configuration and corpora, say what is there, and train nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    let mut settings = args.set.clone();
+    settings.extend(args.compute.seed.map(|seed| format!("seed={seed}")));
+    let config = RunConfig::read(&args.config, &settings)?;
+    if args.dry_run {
+        return dry_run(&config, log);
+    }
+    let out = folder(args)?;
+    args.compute.prepare(log)?;
+    let (stop, code) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU8::new(DONE)));
+    watch(log, stop.clone(), code.clone())?;
+    let trained = train_tagger(TrainingRun {
+        config: &config,
+        options: RunOptions {
+            out: out.clone(),
+            seed: config.seed,
+            resume: args.resume,
+            stop,
+            ..Default::default()
+        },
+        observers: &mut observers::of(log),
+        command: command::of(&args.config, &settings),
+    })?;
+    match trained {
+        Some(trained) => tell(log, &trained),
+        None => {
+            let folder = out.display();
+            log.info(format_args!("interrupted; `--resume -o {folder}` goes on"));
+            return Ok(code.load(Ordering::SeqCst));
+        }
+    }
+    Ok(DONE)
+}
+
+/// Where to train, once it is clear that nothing is lost there.
+fn folder(args: &Args) -> Result<PathBuf, Usage> {
+    let stem = || args.config.file_stem().map(PathBuf::from);
+    let out = args.output.clone().or_else(stem).unwrap_or_default();
+    let shown = out.display();
+    if out.exists() && !out.is_dir() {
+        return Err(Usage(format!("{shown} is no folder; name another with -o")));
+    }
+    let used = out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if used && !args.resume && !args.force {
+        return Err(Usage(format!(
+            "the folder {shown} is not empty: --resume goes on with its training, --force trains anew, -o names another"
+        )));
+    }
+    Ok(out)
+}
+
+/// Lets the first interruption end the training with a checkpoint.
+fn watch(log: Log, stop: Arc<AtomicBool>, code: Arc<AtomicU8>) -> anyhow::Result<()> {
+    signals::watch(move |signal| {
+        code.store(signal, Ordering::SeqCst);
+        stop.store(true, Ordering::SeqCst);
+        log.info("interrupted: saving a checkpoint; once more ends at once");
+    })
+    .context("cannot listen to signals")
+}
+
+/// Prints what the configuration names.
+fn dry_run(config: &RunConfig, log: Log) -> anyhow::Result<u8> {
+    let (statistics, findings) = check::check(config)?;
+    let text: String = statistics.iter().map(describe).collect();
+    output::print(&text)?;
+    if !findings.is_empty() {
+        let findings = counted(findings.len(), "finding");
+        log.warn(format_args!("{findings}; see them with `gloss check`"));
+    }
+    log.info("nothing was trained");
+    Ok(DONE)
+}
+
+/// Says how the training ended.
+fn tell(log: Log, trained: &Trained) {
+    let Trained { summary, folder, dev, test } = trained;
+    if log.is_json() {
+        let (dev, test) = (json!(dev), json!(test));
+        let object = json!({ "event": "trained", "folder": folder, "dev": dev, "test": test });
+        return log.object(&object.to_string());
+    }
+    let epoch = summary.best_epoch;
+    log.info(format_args!("\ndevelopment data, epoch {epoch} of {}:\n{dev}", summary.epochs));
+    if let Some(test) = test {
+        log.info(format_args!("test data:\n{test}"));
+    }
+    log.info(format_args!("the model is {}", as_path(folder).display()));
+}
+
+/// A folder as -m takes it: a bare name would be looked for elsewhere first.
+fn as_path(folder: &Path) -> PathBuf {
+    match folder.components().count() == 1 && folder.is_relative() {
+        true => Path::new(".").join(folder),
+        false => folder.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_becomes_a_path() {
+        assert_eq!(as_path(Path::new("ner")), Path::new("./ner"));
+        assert_eq!(as_path(Path::new("models/ner")), Path::new("models/ner"));
+        assert_eq!(as_path(Path::new("/ner")), Path::new("/ner"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Guides, one page each.
+
+#[doc = include_str!("training.md")]
+pub mod training {}

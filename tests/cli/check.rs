@@ -1,0 +1,46 @@
+//! `gloss check`.
+
+use crate::{corpus, folder::Folder};
+
+#[test]
+fn sound_corpora_have_no_findings() {
+    let folder = Folder::new()
+        .with("train.conllu", corpus::conllu())
+        .with("ner.toml", corpus::configuration("misc:NER", 1));
+    let want = "\
+data.train train.conllu: 48 sentences, 264 words, 96 spans: LOC 48, PER 48
+no findings
+";
+    assert_eq!(folder.gloss(&["check", "ner.toml"]).ok(), want);
+    let args = ["check", "--train", "train.conllu", "--layer", "ner"];
+    assert_eq!(folder.gloss(&args).ok(), want);
+    let words = folder.gloss(&["check", "--train", "train.conllu", "--layer", "upos"]).ok();
+    assert!(words.contains("264 labels: PROPN 120, "), "{words}");
+}
+
+#[test]
+fn findings_have_a_place_and_many_of_a_kind_are_counted() {
+    let sound = "Ada\tB-PER\nFeld\tI-PER\n\n".repeat(20);
+    let broken = sound + &"Nora\tO\nFeld\tI-PER\n\n".repeat(7);
+    let folder = Folder::new()
+        .with("train.tsv", broken + "Turin\tB-LOC\nRiga\tB-PER\n")
+        .with("dev.tsv", "Mars\tB-ORG\n");
+    let args = ["check", "--train", "train.tsv", "--dev", "dev.tsv", "--layer", "ner"];
+    let run = folder.gloss(&args);
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert_eq!(lines.iter().filter(|line| line.contains("`Feld`: `I-PER`")).count(), 5);
+    assert!(lines.iter().any(|line| line.starts_with("train.tsv: 2 more: token `…`")), "{lines:?}");
+    let unseen = "dev.tsv: label `ORG` (1 times) does not occur in the training data";
+    assert!(lines.contains(&unseen), "{lines:?}");
+    assert_eq!(lines.last(), Some(&"8 findings"));
+}
+
+#[test]
+fn a_missing_column_is_3() {
+    let folder = Folder::new().with("a.tsv", "Nora\tB-PER\n");
+    let error = folder.gloss(&["check", "--train", "a.tsv", "--layer", "upos"]).fails(3);
+    assert!(error.contains("a.tsv:1: no column `upos`"), "{error}");
+    let named = ["check", "--train", "a.tsv", "--columns", "token,entity", "--layer", "entity"];
+    assert!(folder.gloss(&named).ok().contains("PER 1"));
+}

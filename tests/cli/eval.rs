@@ -1,0 +1,85 @@
+//! `gloss eval`.
+
+use crate::{
+    corpus,
+    folder::{Folder, models},
+};
+
+#[test]
+fn a_model_is_scored_on_a_file() {
+    let models = models();
+    let folder = models.folder();
+    let table = folder.gloss(&["eval", "-m", &models.ner(), "train.conllu"]).ok();
+    for row in ["precision", "LOC", "PER", "micro", "macro", "of 264 tokens"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    let args = ["eval", "-q", "-m", &models.ner(), "--json", "train.conllu"];
+    let json = folder.gloss(&args).objects().remove(0);
+    assert!(json["f1"].as_f64().is_some_and(|f1| (80.0..=100.0).contains(&f1)), "{json}");
+    assert_eq!((json["gold"].as_u64(), json["tokens"].as_u64()), (Some(96), Some(264)));
+    assert_eq!(json["per_class"][1]["label"], "PER");
+    // The bounds of batches do not matter.
+    let small = folder.gloss(&[&args[..], &["--batch-size", "3"]].concat()).objects();
+    assert_eq!(small, [json]);
+}
+
+#[test]
+fn a_missed_score_is_1_and_is_named() {
+    let models = models();
+    let eval = |more: &[&str]| {
+        let args = ["eval", "-q", "-m", &models.ner(), "train.conllu"];
+        models.folder().gloss(&[&args[..], more].concat())
+    };
+    let error = eval(&["--min", "f1=101", "--min", "accuracy=1"]).fails(1);
+    assert!(error.starts_with("missed: f1 is ") && error.contains("less than 101"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    assert!(eval(&["--max", "recall=1"]).fails(1).contains("recall is"));
+    eval(&["--min", "macro-f1=1", "--max", "precision=100"]).ok();
+}
+
+#[test]
+fn a_file_is_scored_against_another() {
+    let gold = "Nora\tB-PER\nFeld\tI-PER\nleft\tO\n\nTurin\tB-LOC\n";
+    let folder = Folder::new()
+        .with("gold.tsv", gold)
+        .with("same.tsv", gold.replace("B-PER", "I-PER"))
+        .with("tagged.tsv", gold.replace("B-LOC", "O"))
+        .with("short.tsv", "Nora\tB-PER\nFeld\tI-PER\nleft\tO\n")
+        .with("other.tsv", gold.replace("Turin", "Riga"));
+    let eval = |file: &str, references: &str, more: &[&str]| {
+        let args = ["eval", "--hypotheses", file, "--references", references, "--layer", "ner"];
+        folder.gloss(&[&args[..], more].concat())
+    };
+    let numbers = |file: &str| {
+        let out = eval(file, "gold.tsv", &["--metric", "span-f1,accuracy"]).ok();
+        out.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("gold.tsv"), ["span-f1", "100.00", "accuracy", "100.00"]);
+    assert_eq!(numbers("same.tsv"), ["span-f1", "100.00", "accuracy", "100.00"]);
+    assert_eq!(numbers("tagged.tsv"), ["span-f1", "66.67", "accuracy", "75.00"]);
+    assert!(eval("tagged.tsv", "gold.tsv", &[]).ok().contains("LOC"));
+    assert!(eval("other.tsv", "gold.tsv", &[]).fails(3).contains("gold.tsv:5: other.tsv has"));
+    eval("short.tsv", "gold.tsv", &[]).fails(3);
+    eval("gold.tsv", "short.tsv", &[]).fails(3);
+    folder.gloss(&["eval", "--hypotheses", "gold.tsv"]).fails(2);
+}
+
+#[test]
+fn labels_of_words_have_an_accuracy() {
+    let folder = Folder::new().with("a.conllu", corpus::conllu());
+    let args = ["eval", "--hypotheses", "a.conllu", "--references", "a.conllu", "--layer", "upos"];
+    assert!(folder.gloss(&args).ok().contains("PROPN"));
+    folder.gloss(&[&args[..], &["--metric", "span-f1"]].concat()).fails(2);
+}
+
+#[test]
+fn files_without_the_gold_column_are_3() {
+    let models = models();
+    let folder = Folder::new().with("a.tokens", "Nora left .\n").with("a.tsv", "Nora\tx\n");
+    for file in ["a.tokens", "a.tsv"] {
+        let error = folder.gloss(&["eval", "-q", "-m", &models.ner(), file]).fails(3);
+        assert!(error.contains(&format!("{file}:1: no column `ner`")), "{error}");
+    }
+    let named = ["eval", "-q", "-m", &models.ner(), "--columns", "token,gold", "--layer", "gold"];
+    folder.gloss(&[&named[..], &["a.tsv"]].concat()).ok();
+}

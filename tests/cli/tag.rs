@@ -1,0 +1,128 @@
+//! Options of `gloss tag`.
+
+use crate::{
+    corpus,
+    folder::{Folder, models, objects},
+};
+
+#[test]
+fn the_readme_command_tags_names() {
+    let run = Folder::new().pipe(&["tag"], "George Washington went to Washington .\n");
+    let want = "George Washington went to Washington . → [\"George Washington\"/PER, \"Washington\"/LOC]\n";
+    assert_eq!(run.ok(), want);
+}
+
+#[test]
+fn batches_and_threads_change_no_byte() {
+    let (models, folder) = (models(), Folder::new().with("a.tokens", corpus::tokens(3)));
+    let tag = |batch: &str, threads: &str| {
+        let args = ["tag", "-m", &models.ner(), "-m", &models.upos(), "--to", "jsonl", "--scores"];
+        let more = ["--batch-size", batch, "--threads", threads, "a.tokens"];
+        folder.gloss(&[&args[..], &more[..]].concat()).ok()
+    };
+    let want = tag("1", "1");
+    assert_eq!(want.lines().count(), 144);
+    for (batch, threads) in [("1", "2"), ("7", "1"), ("7", "2"), ("100000", "1"), ("100000", "2")] {
+        assert!(tag(batch, threads) == want, "batches of {batch}, {threads} threads");
+    }
+}
+
+#[test]
+fn each_model_adds_its_layer() {
+    let (models, folder) = (models(), Folder::new());
+    let (ner, upos) = (models.ner(), models.upos());
+    let args = ["tag", "-q", "-m", &ner, "-m", &upos, "--from", "tokens"];
+    let out = folder.pipe(&args, "Nora left Turin .\n").ok();
+    let want = "Nora/PROPN left/VERB Turin/PROPN ./PUNCT → [\"Nora\"/PER, \"Turin\"/LOC]\n";
+    assert_eq!(out, want);
+    let error = folder.pipe(&["tag", "-m", &ner, "-m", &ner], "x").fails(2);
+    assert!(error.contains("both write the layer `ner`"), "{error}");
+}
+
+#[test]
+fn scores_are_probabilities_and_improbable_spans_go() {
+    let (models, folder) = (models(), Folder::new().with("a.tokens", corpus::tokens(1)));
+    let tag = |more: &[&str]| {
+        let args = ["tag", "-q", "-m", &models.ner(), "--to", "jsonl", "--scores", "a.tokens"];
+        folder.gloss(&[&args[..], more].concat()).objects()
+    };
+    let spans = |objects: Vec<serde_json::Value>| -> Vec<serde_json::Value> {
+        objects.iter().flat_map(|o| o["spans"].as_array().expect("spans").clone()).collect()
+    };
+    let score = |span: &serde_json::Value| span["score"].as_f64().expect("a score");
+    let all = spans(tag(&[]));
+    assert!(all.iter().all(|span| (0.0..=1.0).contains(&score(span))));
+    let mut scores: Vec<f64> = all.iter().map(score).collect();
+    scores.sort_by(f64::total_cmp);
+    // Between two scores, so that rounding does not matter.
+    let at = (1..scores.len())
+        .max_by(|&a, &b| (scores[a] - scores[a - 1]).total_cmp(&(scores[b] - scores[b - 1])));
+    let at = at.expect("several spans");
+    let min = (scores[at] + scores[at - 1]) / 2.0;
+    let kept = spans(tag(&["--min-score", &min.to_string()]));
+    let want: Vec<_> = all.into_iter().filter(|span| score(span) >= min).collect();
+    assert_eq!(kept, want);
+    assert_eq!(kept.len(), scores.len() - at);
+}
+
+#[test]
+fn scores_appear_when_asked_for() {
+    let (models, folder) = (models(), Folder::new());
+    let args = ["tag", "-m", &models.ner(), "--to", "jsonl"];
+    let plain = objects(&folder.pipe(&args, "Nora left Turin.").ok());
+    assert_eq!(plain[0]["spans"][0]["text"], "Nora");
+    assert!(plain[0]["spans"][0].get("score").is_none());
+    let inline = folder.pipe(&["tag", "-m", &models.ner(), "--scores"], "Nora left Turin.").ok();
+    assert!(inline.contains("\"Nora\"/PER (0."), "{inline}");
+    let run = folder.pipe(&["tag", "-m", &models.ner(), "--scores", "--to", "conll"], "Nora left.");
+    assert!(run.err.contains("conll has no place for scores"), "{}", run.err);
+}
+
+#[test]
+fn columns_are_named() {
+    let (models, folder) =
+        (models(), Folder::new().with("a.tsv", "1\tNora\tx\n2\tleft\ty\n3\tTurin\tz\n4\t.\tp\n"));
+    let args = ["tag", "-q", "-m", &models.ner(), "--to", "conll", "a.tsv"];
+    let out = folder.gloss(&[&args[..], &["--columns", "id,token,ner"]].concat()).ok();
+    assert_eq!(out, "1\tNora\tB-PER\n2\tleft\tO\n3\tTurin\tB-LOC\n4\t.\tO\n");
+    let error = folder.gloss(&[&args[..], &["--columns", "id,word"]].concat()).fails(2);
+    assert!(error.contains("token"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_replaced_if_asked() {
+    let (models, folder) = (models(), Folder::new());
+    let args = ["tag", "-m", &models.ner(), "--from", "tokens", "--lossy"];
+    let run = folder.pipe(&args, b"Nora \xFF left .\n");
+    assert!(run.err.contains("not UTF-8 were replaced: 1 place"), "{}", run.err);
+    assert!(run.ok().starts_with("Nora \u{fffd} left ."));
+}
+
+#[test]
+fn messages_are_text_json_or_nothing() {
+    let (models, folder) = (models(), Folder::new());
+    let ner = models.ner();
+    let run = |more: &[&str], env: &str| {
+        let mut command = folder.command(&[&["tag", "-m", &ner, "-"], more].concat());
+        crate::folder::Run::from(command.env("GLOSSATOR_LOG", env).output().expect("gloss"))
+    };
+    assert!(run(&["--threads", "1"], "").err.starts_with("device: cpu, 1 thread\n"));
+    assert_eq!(run(&["--quiet"], "").err, "");
+    assert_eq!(run(&[], "quiet").err, "");
+    for json in [run(&["--log-format", "json"], ""), run(&[], "json")] {
+        assert_eq!(objects(&json.err)[0]["level"], "info");
+    }
+    assert!(run(&["--log-format", "text"], "json").err.starts_with("device"));
+    assert!(run(&[], "loud").fails(2).contains("GLOSSATOR_LOG"));
+}
+
+#[test]
+fn nothing_gives_nothing_and_empty_lines_stay() {
+    let (models, folder) = (models(), Folder::new());
+    for to in ["inline", "jsonl", "conll", "conllu"] {
+        let args = ["tag", "-q", "-m", &models.ner(), "--to", to];
+        assert_eq!(folder.pipe(&args, "").ok(), "", "{to}");
+    }
+    let args = ["tag", "-q", "-m", &models.upos(), "--from", "lines"];
+    assert_eq!(folder.pipe(&args, "left\n\nleft\n").ok().lines().count(), 3);
+}

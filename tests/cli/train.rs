@@ -1,0 +1,87 @@
+//! `gloss train`.
+
+use crate::{
+    corpus,
+    folder::{Folder, models, objects},
+};
+
+fn folder(epochs: usize) -> Folder {
+    Folder::new()
+        .with("train.conllu", corpus::conllu())
+        .with("ner.toml", corpus::configuration("misc:NER", epochs))
+}
+
+#[test]
+fn a_training_leaves_a_model_its_card_and_its_log() {
+    let folder = folder(2);
+    let run = folder.gloss(&["train", "ner.toml", "--set", "model.name=Names", "--seed", "3"]);
+    for part in ["device: cpu", "epoch", "words/s", "development data", "the model is ./ner"] {
+        assert!(run.err.contains(part), "{part}: {}", run.err);
+    }
+    assert_eq!(run.ok(), "", "standard output is for data");
+    let card = String::from_utf8(folder.read("ner/README.md")).expect("UTF-8");
+    let command = "\ngloss train ner.toml --set model.name=Names --set seed=3\n";
+    assert!(card.starts_with("# Names\n") && card.contains(command), "{card}");
+    let events = objects(&String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8"));
+    assert_eq!(events.first().expect("events")["event"], "started");
+    assert_eq!(events.last().expect("events")["event"], "finished");
+    let kept = String::from_utf8(folder.read("ner/config.toml")).expect("UTF-8");
+    assert!(kept.contains("seed = 3") && kept.contains("hidden_dim = 8"), "{kept}");
+    folder.pipe(&["tag", "-q", "-m", "./ner"], "Nora left.").ok();
+}
+
+#[test]
+fn the_seed_decides() {
+    let folder = folder(1);
+    let train = |out: &str, seed: &str| {
+        folder.gloss(&["train", "-q", "ner.toml", "-o", out, "--seed", seed]).ok();
+        folder.read(&format!("{out}/model.safetensors"))
+    };
+    let first = train("a", "1");
+    assert!(first == train("b", "1"), "the same seed gives the same bytes");
+    assert!(first != train("c", "2"), "another seed gives others");
+}
+
+#[test]
+fn events_are_json_lines() {
+    let folder = folder(2);
+    let run = folder.gloss(&["train", "ner.toml", "--log-format", "json"]);
+    let events: Vec<_> = objects(&run.err)
+        .into_iter()
+        .filter_map(|object| object["event"].as_str().map(str::to_owned))
+        .collect();
+    for event in ["started", "step", "evaluated", "checkpoint", "best", "finished", "trained"] {
+        assert!(events.iter().any(|name| name == event), "{event}");
+    }
+    assert_eq!(folder.gloss(&["train", "ner.toml", "-o", "quiet", "--quiet"]).err, "");
+}
+
+#[test]
+fn a_dry_run_trains_nothing() {
+    let folder = folder(2);
+    let out = folder.gloss(&["train", "ner.toml", "--dry-run"]).ok();
+    let want = "data.train train.conllu: 48 sentences, 264 words, 96 spans: LOC 48, PER 48\n";
+    assert_eq!(out, want);
+    assert_eq!(folder.names(), ["ner.toml", "train.conllu"]);
+}
+
+#[test]
+fn test_data_is_scored_and_eval_agrees_with_the_card() {
+    let folder = folder(6);
+    let sets = ["--set", "data.dev=train.conllu", "--set", "data.test=train.conllu"];
+    let run = folder.gloss(&[&["train", "ner.toml"][..], &sets].concat());
+    assert!(run.err.contains("test data:"), "{}", run.err);
+    let table = folder.gloss(&["eval", "-q", "-m", "./ner", "train.conllu"]).ok();
+    let card = String::from_utf8(folder.read("ner/README.md")).expect("UTF-8");
+    assert_eq!(card.matches(&table).count(), 2, "{card}\n{table}");
+}
+
+#[test]
+fn a_model_is_trained_on_from() {
+    let (models, folder) = (models(), folder(1));
+    let init = format!("init_from={}", models.ner());
+    let sets = ["--set", &init, "--set", "training.learning_rate=1e-3"];
+    folder.gloss(&[&["train", "-q", "ner.toml"][..], &sets].concat()).ok();
+    let json = folder.gloss(&["eval", "-q", "--json", "-m", "./ner", "train.conllu"]).objects();
+    assert!(json[0]["f1"].as_f64().expect("a number") > 80.0, "{}", json[0]);
+}
