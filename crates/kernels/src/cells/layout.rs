@@ -18,7 +18,7 @@ pub enum Precision {
     F32,
 }
 
-/// Packed weights of a cell with [`TILE_VECTORS`] gates.
+/// Packed weights of a cell with four gates.
 ///
 /// The packed order of the gate pre-activations: block of units by block, as
 /// many units as a vector has lanes; in a block gate by gate; in a gate unit by

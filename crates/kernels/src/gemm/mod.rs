@@ -5,7 +5,7 @@
 //! stream. Each element of `c` is one chain of fused multiply-adds over `k`,
 //! front to back: its bits depend neither on `m` nor on threads.
 //!
-//! The inner dimension is cut into blocks of [`K_BLOCK`] so that a panel's block
+//! The inner dimension is cut into blocks of 512 so that a panel's block
 //! stays in the second-level cache; partial sums rest in `c` between blocks,
 //! which changes no bit.
 

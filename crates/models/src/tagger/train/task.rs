@@ -157,7 +157,7 @@ impl<'a> TaggerTask<'a> {
             .collect();
         let path = dir.join("model.safetensors");
         let bytes = write_tensors(&tensors, self.model.precision);
-        let bytes = bytes.map_err(|problem| std::io::Error::other(problem));
+        let bytes = bytes.map_err(std::io::Error::other);
         write(&path, &bytes.map_err(|source| super::write_error(&path, source))?)
     }
 
