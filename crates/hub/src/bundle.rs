@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::{Error, Result, Tensor, read_tensors};
 
 /// Version of the folder's format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 1;
 
 /// The files of one model.
 #[derive(Clone, Debug)]
@@ -58,10 +58,15 @@ impl Bundle {
             }
             let path = entry.path().map_err(damaged)?;
             let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
+            if !is_part(&name) {
+                continue;
+            }
             // The size in a header is a claim; what is there bounds the read.
             let mut content = Vec::new();
             entry.read_to_end(&mut content).map_err(damaged)?;
-            files.insert(name, content.into());
+            if files.insert(name.clone(), content.into()).is_some() {
+                return Err(damaged(io::Error::other(format!("`{name}` is in it twice"))));
+            }
         }
         if files.is_empty() {
             return Err(damaged(io::Error::other("it holds no files")));
@@ -106,8 +111,7 @@ impl Bundle {
         for entry in path.read_dir().map_err(|source| self.unreadable(".", source))? {
             let entry = entry.map_err(|source| self.unreadable(".", source))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let part = [".json", ".safetensors", ".md"].iter().any(|end| name.ends_with(end));
-            if part && entry.path().is_file() {
+            if is_part(&name) && entry.path().is_file() {
                 names.push(name);
             }
         }
@@ -191,6 +195,12 @@ impl Bundle {
     }
 }
 
+/// Whether a file of that name belongs to a model.
+fn is_part(name: &str) -> bool {
+    let plain = !name.contains(['/', '\\']);
+    plain && [".json", ".safetensors", ".md"].iter().any(|end| name.ends_with(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +230,24 @@ mod tests {
         assert!(Bundle::from_bytes(&[]).is_err());
         assert!(Bundle::from_bytes(&bytes[..700]).is_err());
         assert!(Bundle::from_bytes(&[7; 2048]).is_err());
+    }
+
+    #[test]
+    fn an_archive_with_a_file_twice_or_outside_of_it_is_not_trusted() {
+        let archive = |names: &[&str]| {
+            let mut archive = tar::Builder::new(Vec::new());
+            for name in names {
+                let mut header = tar::Header::new_old();
+                header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+                header.set_size(2);
+                header.set_cksum();
+                archive.append(&header, &b"{}"[..]).unwrap();
+            }
+            Bundle::from_bytes(&archive.into_inner().unwrap())
+        };
+        assert!(archive(&["config.json", "./config.json"]).is_err());
+        let bundle = archive(&["config.json", "../evil.json", "/etc/evil.json", "sub/a.json"]);
+        assert_eq!(bundle.unwrap().files().unwrap(), ["config.json"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! The decision this crate embodies: **a model is a folder of plain files**,
 //! `config.json`, `*.safetensors`, dictionaries and a card. A [`Bundle`] is such
 //! a folder, whether it lies on a disk, in memory as an archive, or inside the
-//! program; nothing in it is ever executed, and everything that is read is
-//! checked for size, version and finite values.
+//! program; nothing in it is ever executed, and what is read is checked for its kind, version and size; that values are finite is checked
+//! where layers take them.
 #![forbid(unsafe_code)]
 
 mod builtin;
@@ -13,7 +13,7 @@ mod error;
 mod repository;
 mod tensors;
 
-pub use bundle::Bundle;
+pub use bundle::{Bundle, FORMAT};
 pub use error::Error;
 pub use repository::{Entry, Origin, Repository};
 pub use tensors::{StoredPrecision, Tensor, read_tensors, write_tensors};

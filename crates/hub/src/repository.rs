@@ -51,11 +51,14 @@ impl Repository {
     }
 
     /// Finds a model: one built in, then one of the cache, then a folder. A
-    /// name that starts with `./`, `../` or `/` is always a path.
+    /// name that starts with a dot or a slash is always a path.
     ///
     /// # Errors
     /// If there is none of that name.
     pub fn find(&self, name: &str) -> Result<Bundle> {
+        if name.is_empty() {
+            return Err(self.not_found(name));
+        }
         let is_path = name.starts_with(['/', '.']);
         if !is_path && let Some((name, files)) = MODELS.iter().find(|(n, _)| *n == name) {
             return Ok(Bundle::built_in(name, files));
@@ -108,6 +111,7 @@ mod tests {
         assert_eq!(repository.find("mine").unwrap().path(), Some(&*model));
         assert!(repository.find("./mine").is_err());
         assert!(repository.list().iter().any(|entry| entry.name == "mine"));
+        assert!(repository.find("").is_err());
         let error = repository.find("absent").unwrap_err().to_string();
         assert!(error.contains("no model `absent`"), "{error}");
     }

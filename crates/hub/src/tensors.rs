@@ -85,7 +85,8 @@ pub fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut tensors = Vec::new();
     for (name, view) in file.tensors() {
-        if name.ends_with(SCALES) {
+        let matrix = name.strip_suffix(SCALES).and_then(|matrix| file.tensor(matrix).ok());
+        if matrix.is_some_and(|matrix| matrix.dtype() == Dtype::I8) {
             continue;
         }
         let data = view.data();
@@ -96,11 +97,14 @@ pub fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
             }
             Dtype::I8 => {
                 let scales = file.tensor(&format!("{name}{SCALES}"));
-                let scales = floats(scales.map_err(|error| error.to_string())?.data());
-                let columns = view.shape().last().copied().unwrap_or(0);
-                if columns == 0 || scales.len() * columns != data.len() {
+                let scales = scales.map_err(|error| error.to_string())?;
+                let (&[rows, columns], Dtype::F32) = (view.shape(), scales.dtype()) else {
+                    return Err(format!("`{name}` is no matrix of integers with `f32` scales"));
+                };
+                if columns == 0 || scales.shape() != [rows] {
                     return Err(format!("tensor `{name}` does not have one scale a row"));
                 }
+                let scales = floats(scales.data());
                 let rows = data.chunks(columns).zip(scales);
                 rows.flat_map(|(row, scale)| row.iter().map(move |&b| f32::from(b as i8) * scale))
                     .collect()
@@ -146,6 +150,16 @@ mod tests {
                     assert!((g - w).abs() <= top * relative, "{precision:?} {g} {w}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn scales_of_another_type_or_shape_are_refused() {
+        for (dtype, shape) in [(Dtype::I32, vec![1]), (Dtype::F32, vec![1, 1])] {
+            let matrix = TensorView::new(Dtype::I8, vec![1, 2], &[1, 2]).unwrap();
+            let scales = TensorView::new(dtype, shape, &[0; 4]).unwrap();
+            let bytes = serialize([("m", matrix), ("m.scales", scales)], None).unwrap();
+            assert!(read_tensors(&bytes).is_err());
         }
     }
 

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn errors_are_as_stated() {
         let x: Vec<f32> = (0..1 << 16).map(|i| (i - (1 << 15)) as f32 / 1500.0).collect();
-        for isa in Isa::available() {
+        for &isa in Isa::available() {
             let (mut t, mut s) = (vec![0.0; x.len()], vec![0.0; x.len()]);
             isa.run(Both(&x, &mut t, &mut s));
             for i in 0..x.len() {

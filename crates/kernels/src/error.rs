@@ -1,4 +1,4 @@
-/// Shapes that do not fit together.
+/// Shapes that do not fit together, or scores without a distribution.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,12 +22,25 @@ pub enum Error {
         /// What it must stay below.
         limit: usize,
     },
+    /// An argument holds an infinity or a value that is no number.
+    #[error("{what}: the value at index {index} is not finite")]
+    NotFinite {
+        /// The argument.
+        what: &'static str,
+        /// Place in row-major order.
+        index: usize,
+    },
     /// The mask of a CRF leaves no sequence, or forbids the gold one.
     #[error("the transition mask forbids {what}")]
     Forbidden {
         /// What it forbids.
         what: &'static str,
     },
+}
+
+/// Values of a matrix; more than any slice holds if the product is too large.
+pub(crate) fn size(rows: usize, columns: usize) -> usize {
+    rows.saturating_mul(columns)
 }
 
 /// Checks the length of an argument.

@@ -2,7 +2,7 @@
 //!
 //! The decision this crate embodies: **weights are packed once, whole
 //! sequences go in, and every output is summed in one order.** A product adds
-//! its inner dimension front to back in one chain of fused multiply-adds per
+//! its inner dimension front to back in one chain of multiply-adds per
 //! element, so a result does not depend on the number of rows computed beside
 //! it, on the tile it falls into, or on the number of threads.
 //!

@@ -132,11 +132,6 @@ impl Schedule {
         }
     }
 
-    /// Direction of the scan.
-    pub fn direction(&self) -> Direction {
-        self.direction
-    }
-
     /// Number of sequences, empty ones included.
     pub fn sequences(&self) -> usize {
         self.lengths.len()
@@ -158,19 +153,14 @@ impl Schedule {
     }
 
     /// Number of steps.
-    pub fn len(&self) -> usize {
+    pub fn n_steps(&self) -> usize {
         self.steps.len() - 1
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// One step, counted from 0.
     ///
     /// # Panics
-    /// If `step` is not below [`Schedule::len`].
+    /// If `step` is not below [`Schedule::n_steps`].
     pub fn step(&self, step: usize) -> Step<'_> {
         Step {
             tokens: &self.tokens[self.steps[step]..self.steps[step + 1]],
@@ -211,7 +201,7 @@ mod tests {
                 let mut seen = vec![Vec::new(); lengths.len()];
                 let mut current = vec![usize::MAX; schedule.lanes()];
                 let mut ended = 0;
-                for step in 0..schedule.len() {
+                for step in 0..schedule.n_steps() {
                     let step = schedule.step(step);
                     for &(lane, s) in step.starts {
                         current[lane as usize] = s as usize;
@@ -255,6 +245,6 @@ mod tests {
         let lengths: Vec<usize> = (1..=64).collect();
         let schedule = Schedule::new(&lengths, 8, Direction::Forward);
         let total: usize = lengths.iter().sum();
-        assert!(schedule.len() <= total / 8 + 2, "{} steps", schedule.len());
+        assert!(schedule.n_steps() <= total / 8 + 2, "{} steps", schedule.n_steps());
     }
 }

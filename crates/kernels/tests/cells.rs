@@ -1,25 +1,16 @@
 //! Every cell against the `f64` reference, finite differences and PyTorch.
 
+mod common;
+
 use std::{collections::HashMap, path::Path};
+
+use common::{close, values, wide};
 
 use glossator_kernels::{
     Direction, Isa, Schedule,
-    cells::{Batch, CellKind, Input, Precision, Sink, Upstream, Weights},
+    cells::{Batch, CellKind, Gradients, Input, Precision, Sink, Upstream, Weights},
     reference::CellReference,
 };
-
-/// Values in [-1, 1) that look random.
-fn values(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
 
 struct Case {
     kind: CellKind,
@@ -119,14 +110,6 @@ impl Sink for Collect {
     }
 }
 
-fn close(name: &str, got: &[f32], want: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), want.len(), "{name}");
-    for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
-        let error = (f64::from(got) - want).abs();
-        assert!(error <= tolerance * want.abs().max(1.0), "{name}[{i}]: {got} is not {want}");
-    }
-}
-
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in CellKind::ALL {
@@ -151,10 +134,9 @@ fn forward_equals_the_reference_on_every_instruction_set() {
         let args = case.arguments();
         let weights = case.weights(&args.weights);
         let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
-        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
         let reference = CellReference::new(case.kind, &weights);
         let (hidden, last) = case.reference(&reference, &wide(&args.input), &wide(&args.initial));
-        for isa in Isa::available() {
+        for &isa in Isa::available() {
             let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
             let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
             let saved = cell.forward(&packed, &args.input, batch).unwrap();
@@ -198,23 +180,33 @@ fn a_table_of_characters_equals_its_rows() {
     assert!(scan(Input::Table { table: &table, ids: &wrong }).is_err());
 }
 
+/// Results and gradients of a case on an instruction set.
+fn run(case: &Case, isa: Isa, args: &Arguments) -> (Vec<f32>, Vec<f32>, Gradients) {
+    let cell = case.kind.cell();
+    let weights = case.weights(&args.weights);
+    let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+    let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+    let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
+    let saved = cell.forward(&packed, &args.input, batch).unwrap();
+    let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
+    let (dh, dl) = (values(hidden.len(), 21), values(last.len(), 22));
+    let upstream = Upstream { hidden: &dh, last: &dl };
+    let gradients = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
+    (hidden, last, gradients)
+}
+
 #[test]
 fn gradients_equal_finite_differences_of_the_reference() {
     for case in cases() {
-        let cell = case.kind.cell();
         let args = case.arguments();
-        let weights = case.weights(&args.weights);
-        let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
-        let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
-        let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
-        let saved = cell.forward(&packed, &args.input, batch).unwrap();
-        let (hidden, last) = (values(saved.hidden.len(), 21), values(saved.last.len(), 22));
-        let upstream = Upstream { hidden: &hidden, last: &last };
-        let got = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
-
-        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-        let mut cell = CellReference::new(case.kind, &weights);
+        let runs: Vec<Gradients> =
+            Isa::available().iter().map(|&isa| run(&case, isa, &args).2).collect();
         let (mut input, mut initial) = (wide(&args.input), wide(&args.initial));
+        let mut cell = CellReference::new(case.kind, &case.weights(&args.weights));
+        let states = case.kind.cell().spec().states;
+        let tokens: usize = case.lengths.iter().sum();
+        let hidden = values(tokens * case.hidden_dim, 21);
+        let last = values(states * case.lengths.len() * case.hidden_dim, 22);
         let loss = |cell: &CellReference, input: &[f64], initial: &[f64]| {
             let (h, l) = case.reference(cell, input, initial);
             let dot =
@@ -224,25 +216,103 @@ fn gradients_equal_finite_differences_of_the_reference() {
         let step = 1e-5;
         let slope = |up: f64, down: f64| (up - down) / (2.0 * step);
         macro_rules! check {
-            ($name:literal, $got:expr, $place:expr) => {
+            ($name:literal, $field:ident, $place:expr) => {
                 // Every value of small arguments, a sample of large ones.
-                for i in (0..$got.len()).step_by($got.len().div_ceil(150).max(1)) {
+                let len = $place.len();
+                for i in (0..len).step_by(len.div_ceil(150).max(1)) {
                     let kept = $place[i];
                     $place[i] = kept + step;
                     let up = loss(&cell, &input, &initial);
                     $place[i] = kept - step;
                     let down = loss(&cell, &input, &initial);
                     $place[i] = kept;
-                    close($name, &$got[i..=i], &[slope(up, down)], 3e-5);
+                    for (got, isa) in runs.iter().zip(Isa::available()) {
+                        let name = format!("{} {isa:?}", $name);
+                        assert_eq!(got.$field.len(), len, "{name}");
+                        close(&name, &got.$field[i..=i], &[slope(up, down)], 3e-5);
+                    }
                 }
             };
         }
-        check!("input", got.input, input);
-        check!("initial", got.initial, initial);
-        check!("weight_ih", got.weight_ih, cell.values[0]);
-        check!("weight_hh", got.weight_hh, cell.values[1]);
-        check!("bias_ih", got.bias, cell.values[2]);
-        check!("bias_hh", got.bias, cell.values[3]);
+        check!("input", input, input);
+        check!("initial", initial, initial);
+        check!("weight_ih", weight_ih, cell.values[0]);
+        check!("weight_hh", weight_hh, cell.values[1]);
+        check!("bias_ih", bias, cell.values[2]);
+        check!("bias_hh", bias, cell.values[3]);
+    }
+}
+
+#[test]
+fn the_sets_with_fused_multiply_add_give_equal_bits_forward() {
+    if !Isa::available().contains(&Isa::Avx512) {
+        return;
+    }
+    for case in cases() {
+        let args = case.arguments();
+        let (hidden, last, ours) = run(&case, Isa::Avx512, &args);
+        let (other_hidden, other_last, other) = run(&case, Isa::Avx2, &args);
+        assert_eq!(hidden, other_hidden);
+        assert_eq!(last, other_last);
+        // The order of the gates, over which gradients are summed, depends on the lanes.
+        close("weight_ih", &ours.weight_ih, &wide(&other.weight_ih), 3e-6);
+        close("weight_hh", &ours.weight_hh, &wide(&other.weight_hh), 3e-6);
+        close("bias", &ours.bias, &wide(&other.bias), 3e-6);
+        close("initial", &ours.initial, &wide(&other.initial), 3e-6);
+        close("input", &ours.input, &wide(&other.input), 3e-6);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let case = &cases()[1];
+    let cell = case.kind.cell();
+    let args = case.arguments();
+    let weights = case.weights(&args.weights);
+    let fitting = Schedule::new(&case.lengths, case.lanes, case.direction);
+    let longer = Schedule::new(&[case.lengths.iter().sum::<usize>() + 1], 1, case.direction);
+    let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+    let error = |weights: &Weights<'_>, schedule: &Schedule, cut: usize| {
+        let batch = Batch { schedule: &fitting, initial: None };
+        let mut saved = cell.forward(&packed, &args.input, batch).unwrap();
+        saved.hidden.truncate(saved.hidden.len() - cut);
+        let input = vec![0.0; schedule.tokens() * weights.input_dim];
+        let hidden = vec![0.0; schedule.tokens() * weights.hidden_dim];
+        let last = vec![0.0; 2 * schedule.sequences() * weights.hidden_dim];
+        let batch = Batch { schedule, initial: None };
+        let upstream = Upstream { hidden: &hidden, last: &last };
+        let result = cell.backward(weights, &input, batch, saved, upstream);
+        result.err().map(|error| error.to_string())
+    };
+    assert_eq!(error(&weights, &fitting, 0), None);
+    let found = |weights: &Weights<'_>, schedule: &Schedule, cut| {
+        error(weights, schedule, cut).unwrap().split(':').next().unwrap().to_owned()
+    };
+    assert_eq!(found(&weights, &longer, 0), "saved gates");
+    assert_eq!(found(&weights, &fitting, 1), "saved hidden states");
+    let short = &args.weights[1][1..];
+    assert_eq!(found(&Weights { weight_hh: short, ..weights }, &fitting, 0), "weight_hh");
+    let short = &args.weights[0][1..];
+    assert_eq!(found(&Weights { weight_ih: short, ..weights }, &fitting, 0), "weight_ih");
+    let short = &args.weights[2][1..];
+    assert_eq!(found(&Weights { bias_ih: short, ..weights }, &fitting, 0), "bias_ih");
+    let dim = case.hidden_dim - 1;
+    let other = cut_weights(&args.weights, case.input_dim, dim);
+    assert_eq!(found(&other, &fitting, 0), "saved units");
+    let absurd = Weights { hidden_dim: 1 << (usize::BITS - 2), weight_ih: &[], ..weights };
+    assert!(cell.pack(&absurd, Isa::detect(), Precision::F32).is_err());
+}
+
+/// The first values of the given weights as those of another shape.
+fn cut_weights(values: &[Vec<f32>; 4], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
+    let rows = 4 * hidden_dim;
+    Weights {
+        input_dim,
+        hidden_dim,
+        weight_ih: &values[0][..rows * input_dim],
+        weight_hh: &values[1][..rows * hidden_dim],
+        bias_ih: &values[2][..rows],
+        bias_hh: &values[3][..rows],
     }
 }
 
@@ -318,7 +388,6 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
         row: n * directions.len() + d,
         direction: directions[d],
     };
-    let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let mut inputs = vec![fixture.0[&format!("{case}.input")].clone()];
     let mut runs = Vec::new();
     for n in 0..n_layers {

@@ -21,7 +21,7 @@ mod weights;
 pub use embedding::{Embedding, embed};
 pub use error::Error;
 pub use glossator_kernels::{
-    Direction, Isa, Schedule,
+    Direction, Error as KernelError, Isa, Schedule,
     cells::{CellKind, Precision},
     crf::{Crf, Mask, Posterior},
     op::crf_loss,

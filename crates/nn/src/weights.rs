@@ -46,7 +46,8 @@ impl Weights {
         let Some((shape, values)) = self.tensors.remove(name) else {
             return Err(Error::Missing { name: name.to_owned() });
         };
-        if shape != want || values.len() != want.iter().product::<usize>() {
+        let size = want.iter().try_fold(1_usize, |size, &dim| size.checked_mul(dim));
+        if shape != want || Some(values.len()) != size {
             return Err(Error::Shape { name: name.to_owned(), want: want.to_vec(), found: shape });
         }
         match values.iter().position(|v| !v.is_finite()) {
@@ -64,5 +65,44 @@ impl Weights {
             Some(name) => Err(Error::Unexpected { name }),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn take_and_finish_name_what_is_wrong() {
+        let mut weights = Weights::new();
+        weights.insert("a", vec![2, 3], vec![1.0; 6]);
+        weights.insert("b", vec![2], vec![0.0, f32::NAN]);
+        weights.insert("c", vec![3], vec![0.0; 2]);
+        weights.insert("d", vec![1], vec![0.0]);
+        assert_eq!(weights.take("a", &[2, 3]).unwrap(), [1.0; 6]);
+        assert!(matches!(weights.take("a", &[2, 3]), Err(Error::Missing { name }) if name == "a"));
+        let error = weights.take("b", &[2]);
+        assert!(matches!(error, Err(Error::NotFinite { name, index: 1 }) if name == "b"));
+        assert!(matches!(weights.take("c", &[3]), Err(Error::Shape { .. })), "too few values");
+        assert!(matches!(weights.finish(), Err(Error::Unexpected { name }) if name == "d"));
+        assert!(Weights::new().finish().is_ok());
+    }
+
+    #[test]
+    fn another_shape_of_the_same_size_is_refused() {
+        let mut weights = Weights::new();
+        weights.insert("a", vec![2, 3], vec![1.0; 6]);
+        let Err(Error::Shape { want, found, .. }) = weights.take("a", &[3, 2]) else {
+            panic!("a transposed tensor was taken")
+        };
+        assert_eq!((want, found), (vec![3, 2], vec![2, 3]));
+    }
+
+    #[test]
+    fn a_shape_that_wraps_to_nothing_is_refused() {
+        let absurd = vec![1 << (usize::BITS / 2); 2];
+        let mut weights = Weights::new();
+        weights.insert("a", absurd.clone(), Vec::new());
+        assert!(matches!(weights.take("a", &absurd), Err(Error::Shape { .. })));
     }
 }

@@ -4,7 +4,7 @@ use super::{Batch, Input, Weights};
 use crate::{
     Isa, Result,
     buffer::Buffer,
-    error::expect_len,
+    error::{expect_len, size},
     gemm::{Init, Packed, Rows, product},
     simd::TILE_VECTORS,
 };
@@ -33,13 +33,9 @@ pub struct CellWeights {
 
 impl CellWeights {
     pub(super) fn new(weights: &Weights<'_>, isa: Isa) -> Result<Self> {
+        weights.check()?;
         let Weights { input_dim, hidden_dim, .. } = *weights;
-        let rows = TILE_VECTORS * hidden_dim;
-        expect_len("weight_ih", weights.weight_ih.len(), rows * input_dim)?;
-        expect_len("weight_hh", weights.weight_hh.len(), rows * hidden_dim)?;
-        expect_len("bias_ih", weights.bias_ih.len(), rows)?;
-        expect_len("bias_hh", weights.bias_hh.len(), rows)?;
-        let order = Order { hidden_dim, lanes: isa.lanes() };
+        let order = Order { hidden_dim, isa };
         let n = order.gates();
         let mut bias = Buffer::zeros(n);
         for (column, bias) in bias.iter_mut().enumerate() {
@@ -72,7 +68,7 @@ impl CellWeights {
     }
 
     pub(super) fn order(&self) -> Order {
-        Order { hidden_dim: self.hidden_dim, lanes: self.recurrent.isa().lanes() }
+        Order { hidden_dim: self.hidden_dim, isa: self.recurrent.isa() }
     }
 
     /// The input side of the pre-activations of `input`, `[tokens, input_dim]`:
@@ -81,15 +77,21 @@ impl CellWeights {
     /// # Errors
     /// If `input` is no whole number of rows.
     pub fn project(&self, input: &[f32], tokens: usize) -> Result<Vec<f32>> {
-        expect_len("input", input.len(), tokens * self.input_dim())?;
+        expect_len("input", input.len(), size(tokens, self.input_dim()))?;
         let mut gates = vec![0.0; tokens * self.gate_dim()];
         product(Rows::Major(input), tokens, &self.input, Init::Bias(&self.bias), &mut gates);
         Ok(gates)
     }
+}
 
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.recurrent.bytes() + self.input.bytes()
+impl Weights<'_> {
+    /// Checks the sizes of a cell with four gates.
+    pub(super) fn check(&self) -> Result<()> {
+        let rows = size(TILE_VECTORS, self.hidden_dim);
+        expect_len("weight_ih", self.weight_ih.len(), size(rows, self.input_dim))?;
+        expect_len("weight_hh", self.weight_hh.len(), size(rows, self.hidden_dim))?;
+        expect_len("bias_ih", self.bias_ih.len(), rows)?;
+        expect_len("bias_hh", self.bias_hh.len(), rows)
     }
 }
 
@@ -97,13 +99,17 @@ impl CellWeights {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     pub(super) hidden_dim: usize,
-    pub(super) lanes: usize,
+    pub(super) isa: Isa,
 }
 
 impl Order {
+    fn lanes(self) -> usize {
+        self.isa.lanes()
+    }
+
     /// Hidden units, rounded up to whole vectors.
     pub(super) fn units(self) -> usize {
-        self.hidden_dim.next_multiple_of(self.lanes)
+        self.hidden_dim.next_multiple_of(self.lanes())
     }
 
     /// Values of a row of pre-activations.
@@ -113,9 +119,9 @@ impl Order {
 
     /// Row of the stored weights that a packed column holds.
     pub(super) fn row(self, column: usize) -> Option<usize> {
-        let (vector, lane) = (column / self.lanes, column % self.lanes);
+        let (vector, lane) = (column / self.lanes(), column % self.lanes());
         let (block, gate) = (vector / TILE_VECTORS, vector % TILE_VECTORS);
-        let unit = block * self.lanes + lane;
+        let unit = block * self.lanes() + lane;
         (unit < self.hidden_dim).then_some(gate * self.hidden_dim + unit)
     }
 
@@ -137,6 +143,8 @@ impl Order {
 /// What a forward pass keeps, with units padded to whole vectors.
 #[derive(Debug)]
 pub(super) struct Saved {
+    /// The order of the gates, and the instruction set that computed them.
+    pub(super) order: Order,
     /// Activated gates, `[tokens, gates]` in packed order.
     pub(super) gates: Buffer,
     /// Cell states, `[tokens, units]`.
@@ -146,15 +154,23 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn new(order: Order, tokens: usize) -> Self {
         Self {
+            order,
             gates: Buffer::zeros(tokens * order.gates()),
             cells: Buffer::zeros(tokens * order.units()),
         }
+    }
+
+    /// Checks that a forward pass over so many tokens and units kept this.
+    pub(super) fn check(&self, hidden_dim: usize, tokens: usize) -> Result<()> {
+        expect_len("saved units", self.order.hidden_dim, hidden_dim)?;
+        expect_len("saved gates", self.gates.len(), size(tokens, self.order.gates()))?;
+        expect_len("saved cells", self.cells.len(), size(tokens, self.order.units()))
     }
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn check(&self, hidden_dim: usize, states: usize) -> Result<()> {
-        let want = states * self.schedule.sequences() * hidden_dim;
+        let want = size(states * self.schedule.sequences(), hidden_dim);
         self.initial.map_or(Ok(()), |initial| expect_len("initial state", initial.len(), want))
     }
 
@@ -168,7 +184,7 @@ impl<'a> Batch<'a> {
 impl Input<'_> {
     pub(super) fn check(&self, tokens: usize, gate_dim: usize) -> Result<()> {
         match *self {
-            Self::Rows(rows) => expect_len("projected input", rows.len(), tokens * gate_dim),
+            Self::Rows(rows) => expect_len("projected input", rows.len(), size(tokens, gate_dim)),
             Self::Table { table, ids } => {
                 expect_len("ids", ids.len(), tokens)?;
                 let limit = table.len() / gate_dim.max(1);

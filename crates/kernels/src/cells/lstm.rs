@@ -124,7 +124,7 @@ impl Scan<'_> {
             let state = |n| self.batch.initial(n, s, dim).unwrap_or(&zeros);
             sink.end(s, &[state(0), state(1)]);
         }
-        for step in (0..schedule.len()).map(|step| schedule.step(step)) {
+        for step in (0..schedule.n_steps()).map(|step| schedule.step(step)) {
             for &(lane, s) in step.starts {
                 for (n, state) in [&mut now, &mut cells].into_iter().enumerate() {
                     let first = self.batch.initial(n, s as usize, dim).unwrap_or(&zeros);

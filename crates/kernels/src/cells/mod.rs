@@ -148,6 +148,9 @@ pub trait Cell: Send + Sync {
     ///
     /// # Errors
     /// If a matrix has another size than the dimensions say.
+    ///
+    /// # Panics
+    /// If this processor lacks the instruction set.
     fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights>;
 
     /// Scans a batch, keeping nothing.
@@ -168,10 +171,11 @@ pub trait Cell: Send + Sync {
     /// If the input or the initial state does not fit the schedule.
     fn forward(&self, weights: &CellWeights, input: &[f32], batch: Batch<'_>) -> Result<Saved>;
 
-    /// Back-propagates through time.
+    /// Back-propagates through time, on the instruction set of the forward pass.
     ///
     /// # Errors
-    /// If a gradient does not fit the schedule.
+    /// If a matrix has another size than the dimensions say, or the input, what
+    /// was saved, or a gradient does not fit the schedule.
     fn backward(
         &self,
         weights: &Weights<'_>,

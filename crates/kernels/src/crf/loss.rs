@@ -19,7 +19,8 @@ pub struct Gradient {
 /// `emissions`: `[tokens, tags]`.
 ///
 /// # Errors
-/// If the gold sequence is forbidden, or has another length.
+/// If the gold sequence is forbidden, or has another length, or an emission is
+/// not finite.
 pub fn gradient(crf: &Crf, emissions: &[f32], gold: &[usize]) -> Result<Gradient> {
     let n = crf.n_tags();
     let score = crf.score(emissions, gold)?;
@@ -27,8 +28,7 @@ pub fn gradient(crf: &Crf, emissions: &[f32], gold: &[usize]) -> Result<Gradient
         return Err(Error::Forbidden { what: "the gold tags" });
     }
     let posterior = crf.posterior(emissions)?;
-    let mut emissions: Vec<f32> =
-        (0..gold.len() * n).map(|at| (posterior.alpha[at] * posterior.beta[at]) as f32).collect();
+    let mut emissions: Vec<f32> = (0..gold.len() * n).map(|at| posterior.mass(at) as f32).collect();
     let mut transitions = expected_transitions(&posterior);
     for (t, &tag) in gold.iter().enumerate() {
         emissions[t * n + tag] -= 1.0;
@@ -49,22 +49,11 @@ fn expected_transitions(posterior: &Posterior<'_>) -> Vec<f64> {
     let mut expected = vec![0.0; (n + 2) * n];
     let Some(last) = posterior.tokens.checked_sub(1) else { return expected };
     for t in 1..=last {
-        let next: Vec<f64> = (t * n..(t + 1) * n)
-            .map(|at| posterior.emitted[at] * posterior.beta[at] / posterior.scale[t])
-            .collect();
-        for from in 0..n {
-            let mass = posterior.alpha[(t - 1) * n + from];
-            let weights = &posterior.crf.weights[from * n..(from + 1) * n];
-            let row = &mut expected[from * n..(from + 1) * n];
-            for ((sum, weight), next) in row.iter_mut().zip(weights).zip(&next) {
-                *sum += mass * weight * next;
-            }
-        }
+        posterior.add_transitions(t, &mut expected);
     }
     for tag in 0..n {
-        expected[n * n + tag] = posterior.alpha[tag] * posterior.beta[tag];
-        let at = last * n + tag;
-        expected[(n + 1) * n + tag] = posterior.alpha[at] * posterior.beta[at];
+        expected[n * n + tag] = posterior.mass(tag);
+        expected[(n + 1) * n + tag] = posterior.mass(last * n + tag);
     }
     expected
 }

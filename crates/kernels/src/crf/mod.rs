@@ -4,10 +4,13 @@
 //! `start[y_0] + Σ e_t[y_t] + Σ transition[y_{t-1}, y_t] + end[y_last]`, and its
 //! probability is the softmax of that over all allowed sequences. Everything
 //! here is exact and in `f64`; the sums run in the probability domain, scaled
-//! at each token (Rabiner, 1989), so that a token costs `tags` exponentials.
+//! at each token (Rabiner, 1989), so that a token costs `tags` exponentials. A
+//! sentence with a mass too small for a float is computed anew from logarithms.
 
+mod logs;
 mod loss;
 mod posterior;
+mod scaled;
 mod viterbi;
 
 pub use loss::{Gradient, gradient};
@@ -57,24 +60,31 @@ pub struct Crf {
     /// The same for inner transitions, by rows of the destination.
     reversed: Vec<f64>,
     offset: f64,
+    /// The smallest weight of what is allowed; 0 if it underflows.
+    least: f64,
 }
 
 impl Crf {
     /// Transition scores `[tags + 2, tags]`, with forbidden ones left out.
     ///
     /// # Errors
-    /// If `scores` has another length.
+    /// If `scores` has another length, or an allowed one is not finite.
     pub fn new(scores: &[f32], mask: &Mask) -> Result<Self> {
         let n_tags = mask.n_tags;
         expect_len("transition scores", scores.len(), (n_tags + 2) * n_tags)?;
         let masked = scores.iter().zip(&mask.allowed);
+        if let Some(index) = masked.clone().position(|(s, &ok)| ok && !s.is_finite()) {
+            return Err(Error::NotFinite { what: "transition scores", index });
+        }
         let scores: Vec<f64> =
             masked.map(|(&s, &ok)| if ok { f64::from(s) } else { f64::NEG_INFINITY }).collect();
         let offset = scores.iter().copied().filter(|s| s.is_finite()).fold(0.0, f64::max);
         let weights: Vec<f64> = scores.iter().map(|s| (s - offset).exp()).collect();
         let reversed =
             (0..n_tags * n_tags).map(|i| weights[i % n_tags * n_tags + i / n_tags]).collect();
-        Ok(Self { n_tags, scores, weights, reversed, offset })
+        let least = scores.iter().copied().filter(|s| s.is_finite()).fold(offset, f64::min);
+        let least = (least - offset).exp();
+        Ok(Self { n_tags, scores, weights, reversed, offset, least })
     }
 
     /// Number of tags.
@@ -87,9 +97,11 @@ impl Crf {
     /// `emissions`: `[tokens, tags]`.
     ///
     /// # Errors
-    /// If there is not one tag a token, or a tag is out of range.
+    /// If there is not one tag a token, a tag is out of range, or an emission is
+    /// not finite.
     pub fn score(&self, emissions: &[f32], tags: &[usize]) -> Result<f64> {
         expect_len("emissions", emissions.len(), tags.len() * self.n_tags)?;
+        self.tokens(emissions)?;
         if let Some(&index) = tags.iter().find(|&&tag| tag >= self.n_tags) {
             return Err(Error::Range { what: "tag", index, limit: self.n_tags });
         }
@@ -110,9 +122,13 @@ impl Crf {
         &self.scores[(self.n_tags + 1) * self.n_tags..]
     }
 
+    /// Number of tokens that checked emissions are of.
     fn tokens(&self, emissions: &[f32]) -> Result<usize> {
         let tokens = emissions.len() / self.n_tags.max(1);
         expect_len("emissions", emissions.len(), tokens * self.n_tags)?;
-        Ok(tokens)
+        match emissions.iter().position(|score| !score.is_finite()) {
+            Some(index) => Err(Error::NotFinite { what: "emissions", index }),
+            None => Ok(tokens),
+        }
     }
 }

@@ -10,7 +10,7 @@ impl Crf {
     /// `emissions`: `[tokens, tags]`.
     ///
     /// # Errors
-    /// If `emissions` is no whole number of rows.
+    /// If `emissions` is no whole number of rows, or not finite.
     pub fn viterbi(&self, emissions: &[f32]) -> Result<(Vec<usize>, f64)> {
         let (n, tokens) = (self.n_tags, self.tokens(emissions)?);
         if tokens == 0 {

@@ -2,8 +2,9 @@
 //!
 //! `c[m, n] = a[m, k] · b[k, n]`, where `b` is packed once into panels of four
 //! vectors' width, stored row after row of `k`, so that a tile reads it as one
-//! stream. Each element of `c` is one chain of fused multiply-adds over `k`,
-//! front to back: its bits depend neither on `m` nor on threads.
+//! stream. Each element of `c` is one chain of multiply-adds over `k`, front to
+//! back, fused on every set but [`Isa::Portable`]: its bits depend neither on
+//! `m` nor on threads.
 //!
 //! The inner dimension is cut into blocks of 512 so that a panel's block
 //! stays in the second-level cache; partial sums rest in `c` between blocks,
@@ -34,9 +35,9 @@ impl Packed {
     /// Packs `b`, row-major `[k, n]`.
     ///
     /// # Panics
-    /// If `b` has another length.
+    /// If `b` has another length, or this processor lacks the instruction set.
     pub fn new(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
-        assert_eq!(b.len(), k * n, "right operand of a product");
+        assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
         let mut packed = Self::zeros(isa, k, n);
         let width = packed.width();
         for panel in 0..packed.panels() {
@@ -53,9 +54,9 @@ impl Packed {
     /// Packs the transpose of `b`, row-major `[n, k]`, as weights are stored.
     ///
     /// # Panics
-    /// If `b` has another length.
+    /// If `b` has another length, or this processor lacks the instruction set.
     pub fn transposed(isa: Isa, b: &[f32], n: usize, k: usize) -> Self {
-        assert_eq!(b.len(), k * n, "right operand of a product");
+        assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
         Self::gathered(isa, b, k, n, Some)
     }
 
@@ -80,7 +81,10 @@ impl Packed {
         packed
     }
 
+    /// The only way to a product, so that no kernel runs on a processor that
+    /// lacks its instructions.
     fn zeros(isa: Isa, k: usize, n: usize) -> Self {
+        assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
         let width = TILE_VECTORS * isa.lanes();
         Self { isa, k, n, data: Buffer::zeros(n.div_ceil(width) * width * k) }
     }
@@ -115,9 +119,23 @@ impl Packed {
         let width = self.width();
         &self.data[(panel * self.k + row) * width..(panel + 1) * self.k * width]
     }
+}
 
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.data.len() * size_of::<f32>()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sets_of_this_processor_can_be_packed_for() {
+        for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+            let packed = std::panic::catch_unwind(|| Packed::new(isa, &[1.0], 1, 1));
+            assert_eq!(packed.is_ok(), Isa::available().contains(&isa), "{isa:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "right operand of a product")]
+    fn a_shape_that_wraps_to_nothing_is_refused() {
+        Packed::transposed(Isa::Portable, &[], 1 << (usize::BITS / 2), 1 << (usize::BITS / 2));
     }
 }

@@ -54,19 +54,20 @@ pub(crate) fn product_on(
     c: &mut [f32],
 ) {
     let (Rows::Major(values) | Rows::Transposed(values)) = a;
-    assert_eq!(values.len(), m * b.k(), "left operand of a product");
-    assert_eq!(c.len(), m * b.n(), "output of a product");
+    assert_eq!(Some(values.len()), m.checked_mul(b.k()), "left operand of a product");
+    assert_eq!(Some(c.len()), m.checked_mul(b.n()), "output of a product");
     if let Init::Bias(bias) = init {
         assert_eq!(bias.len(), b.n(), "bias of a product");
     }
     if m == 0 || b.n() == 0 {
         return;
     }
+    let multiplications = c.len().saturating_mul(b.k());
     let c = Shared(c.as_mut_ptr());
     let work = |rows: (usize, usize), panels: (usize, usize)| {
         b.isa().run(Block { a, m, b, init, c, rows, panels });
     };
-    if threads == 1 || m * b.n() * b.k() < PARALLEL {
+    if threads == 1 || multiplications < PARALLEL {
         work((0, m), (0, b.panels()));
     } else if m >= 2 * GROUP * threads {
         let groups = m.div_ceil(GROUP);
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn equals_plain_loops_for_every_shape_and_set() {
-        for isa in Isa::available() {
+        for &isa in Isa::available() {
             for (m, k, n) in
                 [(1, 1, 1), (3, 5, 7), (13, 600, 70), (200, 17, 64), (7, 0, 3), (500, 33, 130)]
             {

@@ -8,6 +8,9 @@ use rayon::prelude::*;
 use super::{foreign, values};
 use crate::crf::{Crf, Gradient, Mask, gradient};
 
+/// Values of transition gradients held at once, sentence by sentence.
+const HELD: usize = 1 << 20;
+
 struct CrfLoss {
     mask: Mask,
     lengths: Vec<usize>,
@@ -45,22 +48,25 @@ impl CustomOp2 for CrfLoss {
             .iter()
             .scan(0, |sum, &len| Some((std::mem::replace(sum, *sum + len), len)))
             .collect();
-        // One gradient a sentence, added up in order: bits do not depend on threads.
-        let gradients = sentences
-            .into_par_iter()
-            .map(|(first, len)| {
-                let emissions = &emissions[first * n..(first + len) * n];
-                gradient(&crf, emissions, &self.gold[first..first + len])
-            })
-            .collect::<crate::Result<Vec<Gradient>>>()
-            .map_err(foreign)?;
         let mut loss = 0.0;
         let (mut for_emissions, mut for_transitions) = (Vec::new(), vec![0.0; transitions.len()]);
-        for gradient in &gradients {
-            loss += gradient.loss;
-            for_emissions.extend_from_slice(&gradient.emissions);
-            for (sum, d) in for_transitions.iter_mut().zip(&gradient.transitions) {
-                *sum += d;
+        // One gradient a sentence, some sentences at a time, added up in order:
+        // bits do not depend on threads, nor memory on the number of sentences.
+        for some in sentences.chunks((HELD / transitions.len().max(1)).max(4)) {
+            let gradients = some
+                .par_iter()
+                .map(|&(first, len)| {
+                    let emissions = &emissions[first * n..(first + len) * n];
+                    gradient(&crf, emissions, &self.gold[first..first + len])
+                })
+                .collect::<crate::Result<Vec<Gradient>>>()
+                .map_err(foreign)?;
+            for gradient in &gradients {
+                loss += gradient.loss;
+                for_emissions.extend_from_slice(&gradient.emissions);
+                for (sum, d) in for_transitions.iter_mut().zip(&gradient.transitions) {
+                    *sum += d;
+                }
             }
         }
         let for_transitions = for_transitions.into_iter().map(|d| d as f32).collect();

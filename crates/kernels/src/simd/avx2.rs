@@ -18,8 +18,6 @@ pub(crate) unsafe fn run<K: Kernel>(kernel: K) {
     unsafe { kernel.run::<Avx2>() }
 }
 
-// SAFETY of every block below: the trait's caller promises the processor
-// features and valid pointers.
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const ROWS: usize = 3;
@@ -27,42 +25,52 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_set1_ps(x) }
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: __m256) {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_storeu_ps(to, v) }
     }
     #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_mul_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_sub_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_div_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn min(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
+        // SAFETY: promised by the caller.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
     }
 }

@@ -16,7 +16,9 @@ pub(crate) const TILE_VECTORS: usize = 4;
 
 /// An instruction set that kernels exist for.
 ///
-/// The two x86 sets use fused multiply-add throughout and give equal bits.
+/// The two x86 sets use fused multiply-add throughout and give equal bits, but
+/// for the backward pass of a cell: it sums over the gates in packed order,
+/// which depends on the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// AVX-512F: 16 lanes.
@@ -30,24 +32,24 @@ pub enum Isa {
 impl Isa {
     /// The widest set of this processor.
     pub fn detect() -> Self {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available()[0])
+        Self::available()[0]
     }
 
     /// All sets this processor can run, widest first.
-    pub fn available() -> Vec<Self> {
-        let mut sets = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
-                sets.push(Self::Avx512);
-            }
+    pub fn available() -> &'static [Self] {
+        static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
+        SETS.get_or_init(|| {
+            let mut sets = Vec::new();
+            #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if is_x86_feature_detected!("avx512f") {
+                    sets.push(Self::Avx512);
+                }
                 sets.push(Self::Avx2);
             }
-        }
-        sets.push(Self::Portable);
-        sets
+            sets.push(Self::Portable);
+            sets
+        })
     }
 
     /// Lanes of a vector.
@@ -62,8 +64,8 @@ impl Isa {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) {
         match self {
-            // SAFETY: a value other than `Portable` comes from `available`,
-            // which asked the processor.
+            // SAFETY: kernels run with the set of a `Packed`, and `Packed::zeros`
+            // made sure that this processor has it.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { avx512::run(kernel) },
             // SAFETY: as above.

@@ -26,7 +26,7 @@ pub struct RnnShape {
 impl RnnShape {
     /// Columns of the output: those of both directions side by side.
     pub fn output_dim(&self) -> usize {
-        self.directions().len() * self.hidden_dim
+        self.directions().len().saturating_mul(self.hidden_dim)
     }
 
     fn directions(&self) -> &'static [Direction] {
@@ -48,7 +48,7 @@ fn tensors(
     layer: usize,
     direction: Direction,
 ) -> [(String, Vec<usize>); 4] {
-    let rows = shape.cell.cell().spec().gates * shape.hidden_dim;
+    let rows = shape.cell.cell().spec().gates.saturating_mul(shape.hidden_dim);
     let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
     let name = |part: &str| format!("{prefix}.{part}_l{layer}{suffix}");
     [

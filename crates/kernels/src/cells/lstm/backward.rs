@@ -4,11 +4,11 @@ use rayon::prelude::*;
 
 use super::STATES;
 use crate::{
-    Isa, Result,
+    Result,
     activation::tanh,
     buffer::{Buffer, Shared},
     cells::{Batch, Gradients, Saved, SavedLayout, Upstream, Weights, layout::Order, parts::Parts},
-    error::expect_len,
+    error::{expect_len, size},
     gemm::{Init, Packed, Rows, product, product_on},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
@@ -23,20 +23,22 @@ pub(super) fn backward(
 ) -> Result<Gradients> {
     let (schedule, dim, input_dim) = (batch.schedule, weights.hidden_dim, weights.input_dim);
     let tokens = schedule.tokens();
-    let state_len = STATES * schedule.sequences() * dim;
+    let state_len = size(STATES * schedule.sequences(), dim);
+    weights.check()?;
     batch.check(dim, STATES)?;
-    expect_len("input", input.len(), tokens * input_dim)?;
-    expect_len("gradient of the hidden states", upstream.hidden.len(), tokens * dim)?;
+    saved.kept.check(dim, tokens)?;
+    expect_len("saved hidden states", saved.hidden.len(), size(tokens, dim))?;
+    expect_len("input", input.len(), size(tokens, input_dim))?;
+    expect_len("gradient of the hidden states", upstream.hidden.len(), size(tokens, dim))?;
     expect_len("gradient of the last states", upstream.last.len(), state_len)?;
-    let isa = Isa::detect();
-    let order = Order { hidden_dim: dim, lanes: isa.lanes() };
+    let order = saved.kept.order;
 
-    let initial = through_time(weights, order, batch, &mut saved.kept, upstream);
+    let initial = through_time(weights, batch, &mut saved.kept, upstream);
     // One product over all tokens gives every weight's gradient:
     // da^T · [h_{t-1}, x_t, 1].
     let columns = dim + input_dim + 1;
     let right = inputs(batch, &saved.hidden, input, dim, input_dim);
-    let right = Packed::new(isa, &right, tokens, columns);
+    let right = Packed::new(order.isa, &right, tokens, columns);
     let mut packed = vec![0.0; order.gates() * columns];
     product(Rows::Transposed(&saved.kept.gates), order.gates(), &right, Init::Zero, &mut packed);
     drop(right);
@@ -57,7 +59,7 @@ pub(super) fn backward(
         gradients.bias[row] = rest[input_dim];
     }
     let back = order.pack_rows(weights.weight_ih, input_dim);
-    let back = Packed::new(isa, &back, order.gates(), input_dim);
+    let back = Packed::new(order.isa, &back, order.gates(), input_dim);
     product(Rows::Major(&saved.kept.gates), tokens, &back, Init::Zero, &mut gradients.input);
     Ok(gradients)
 }
@@ -67,7 +69,7 @@ fn inputs(batch: Batch<'_>, hidden: &[f32], x: &[f32], dim: usize, input_dim: us
     let columns = dim + input_dim + 1;
     let mut rows = vec![0.0; batch.schedule.tokens() * columns];
     let mut before: Vec<Option<u32>> = vec![None; batch.schedule.lanes()];
-    for step in (0..batch.schedule.len()).map(|step| batch.schedule.step(step)) {
+    for step in (0..batch.schedule.n_steps()).map(|step| batch.schedule.step(step)) {
         let mut start = vec![None; step.tokens.len()];
         for &(lane, s) in step.starts {
             before[lane as usize] = None;
@@ -92,15 +94,15 @@ fn inputs(batch: Batch<'_>, hidden: &[f32], x: &[f32], dim: usize, input_dim: us
 /// first; returns the gradient of the initial states.
 fn through_time(
     weights: &Weights<'_>,
-    order: Order,
     batch: Batch<'_>,
     kept: &mut SavedLayout,
     upstream: Upstream<'_>,
 ) -> Vec<f32> {
+    let order = kept.order;
     let dim = order.hidden_dim;
     let mut initial = vec![0.0; STATES * batch.schedule.sequences() * dim];
     let back = order.pack_rows(weights.weight_hh, dim);
-    let back = Packed::new(Isa::detect(), &back, order.gates(), dim);
+    let back = Packed::new(order.isa, &back, order.gates(), dim);
     let parts = Parts::of(batch.schedule, weights.weight_hh.len());
     let way = WayBack {
         back: &back,
@@ -143,7 +145,7 @@ impl WayBack<'_> {
         let mut hidden = vec![0.0; schedule.lanes() * dim];
         let mut cells = Buffer::zeros(schedule.lanes() * units);
         let mut gates = Buffer::zeros(schedule.lanes() * self.order.gates());
-        for number in (0..schedule.len()).rev() {
+        for number in (0..schedule.n_steps()).rev() {
             let step = schedule.step(number);
             for &(lane, s) in step.ends {
                 hidden[lane as usize * dim..][..dim].copy_from_slice(last(0, s));

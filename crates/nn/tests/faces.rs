@@ -1,0 +1,107 @@
+//! The trained face of a layer against the one for inference.
+
+use candle_core::{Device, Tensor};
+use glossator_nn::{
+    CellKind, Error, Linear, PackedLinear, PackedRnn, ParamSet, Rng, Rnn, RnnShape, Weights, init,
+};
+
+fn values(len: usize, purpose: &str) -> Vec<f32> {
+    init::uniform(&mut Rng::new(1, purpose, 0), len, 1.0)
+}
+
+fn plain(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn lstm(input_dim: usize, hidden_dim: usize, n_layers: usize, bidirectional: bool) -> RnnShape {
+    RnnShape { cell: CellKind::Lstm, input_dim, hidden_dim, n_layers, bidirectional }
+}
+
+fn trained(shape: RnnShape) -> (Rnn, Weights) {
+    let mut params = ParamSet::new();
+    let rnn = Rnn::new(&mut params, "rnn", shape, &mut Rng::new(2, "init", 0)).unwrap();
+    (rnn, Weights::from_params(&params).unwrap())
+}
+
+#[test]
+fn a_linear_layer_gives_the_same_bits_trained_and_packed() {
+    let mut params = ParamSet::new();
+    let linear = Linear::new(&mut params, "out", 13, 70, &mut Rng::new(2, "init", 0)).unwrap();
+    params.set_values("out.bias", values(70, "bias")).unwrap();
+    let mut weights = Weights::from_params(&params).unwrap();
+    let packed = PackedLinear::new(&mut weights, "out", 13, 70).unwrap();
+    weights.finish().unwrap();
+    for rows in [1, 2, 9] {
+        let x = values(rows * 13, "input");
+        let tensor = Tensor::from_slice(&x, (rows, 13), &Device::Cpu).unwrap();
+        assert_eq!(plain(&linear.forward(&tensor).unwrap()), packed.apply(&x, rows));
+    }
+}
+
+#[test]
+fn recurrent_layers_give_the_same_bits_trained_and_packed() {
+    let lengths = [3, 0, 1, 7, 2, 0, 5];
+    let x = values(18 * 6, "input");
+    let tensor = Tensor::from_slice(&x, (18, 6), &Device::Cpu).unwrap();
+    for (n_layers, bidirectional) in [(1, false), (1, true), (2, false), (2, true)] {
+        let shape = lstm(6, 20, n_layers, bidirectional);
+        let (rnn, mut weights) = trained(shape);
+        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+        weights.finish().unwrap();
+        let out = rnn.forward(&tensor, &lengths, 0.0, &mut Rng::new(3, "dropout", 0)).unwrap();
+        assert_eq!(out.hidden.dims(), [18, shape.output_dim()]);
+        assert_eq!(plain(&out.hidden), packed.apply(&x, &lengths).unwrap());
+    }
+}
+
+#[test]
+fn final_states_of_ids_are_those_of_their_rows() {
+    let lengths = [3, 1, 0, 4];
+    let (table, ids) = (values(9 * 6, "table"), [0_u32, 8, 3, 3, 1, 7, 2, 5]);
+    let rows: Vec<f32> =
+        ids.iter().flat_map(|&id| table[id as usize * 6..][..6].to_vec()).collect();
+    let tensor = Tensor::from_slice(&rows, (8, 6), &Device::Cpu).unwrap();
+    for bidirectional in [false, true] {
+        let shape = lstm(6, 20, 1, bidirectional);
+        let (rnn, mut weights) = trained(shape);
+        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+        let out = rnn.forward(&tensor, &lengths, 0.0, &mut Rng::new(3, "dropout", 0)).unwrap();
+        let tables = packed.tables(&table).unwrap();
+        assert_eq!(plain(&out.last), packed.last_of_ids(&tables, &ids, &lengths).unwrap());
+        assert!(packed.last_of_ids(&tables, &[9; 8], &lengths).is_err());
+    }
+}
+
+#[test]
+fn inference_gives_the_same_bits_for_any_threads_and_company() {
+    // Eight sequences at a time make a step large enough to be shared out.
+    let shape = lstm(40, 256, 2, true);
+    let (_, mut weights) = trained(shape);
+    let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+    let lengths = [9, 4, 0, 12, 1, 7, 7, 3, 5, 10];
+    let x = values(58 * 40, "input");
+    let run = |threads: usize, x: &[f32], lengths: &[usize]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| packed.apply(x, lengths).unwrap())
+    };
+    let together = run(1, &x, &lengths);
+    assert_eq!(together, run(2, &x, &lengths));
+    assert_eq!(together, run(3, &x, &lengths));
+    let mut first = 0;
+    let mut alone = Vec::new();
+    for len in lengths {
+        alone.extend(run(2, &x[first * 40..(first + len) * 40], &[len]));
+        first += len;
+    }
+    assert_eq!(together, alone);
+}
+
+#[test]
+fn absurd_dimensions_are_an_error_of_shape() {
+    let (_, weights) = trained(lstm(6, 20, 1, true));
+    for (input_dim, hidden_dim) in [(6, usize::MAX), (usize::MAX, 20), (6, 1 << 62), (6, 21)] {
+        let shape = lstm(input_dim, hidden_dim, 1, true);
+        let error = PackedRnn::new(&mut weights.clone(), "rnn", shape);
+        assert!(matches!(error, Err(Error::Shape { .. })), "{input_dim} {hidden_dim}");
+    }
+}
