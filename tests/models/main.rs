@@ -166,12 +166,88 @@ fn a_model_is_trained_on_from_another_one() {
 }
 
 #[test]
+fn labels_keep_their_weights_by_name_when_a_model_is_trained_on() {
+    let (folder, trained) = world();
+    let from = format!("init_from={}", trained.folder.display());
+    let labels = |name: &str| {
+        let config = std::fs::read_to_string(folder.join(name).join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        (config["labels"].clone(), config["scheme"].clone(), config["tagger"]["scheme"].clone())
+    };
+    // The model's own scheme holds, whatever the configuration's default is.
+    let iob2 = train(folder, "iob2", &["tagger.scheme=iob2"]);
+    let on = format!("init_from={}", iob2.folder.display());
+    let gentle = ["training.max_epochs=1", "training.learning_rate=1e-4"];
+    let again = train(folder, "iob2-again", &[&on, gentle[0], gentle[1]]);
+    assert_eq!(labels("iob2-again"), labels("iob2"));
+    assert!(again.dev.micro.f1 > 90.0, "{}", again.dev);
+    // Other labels: what was learnt of LOC is not taken for ANIMAL.
+    let other = corpus().replace("LOC", "ANIMAL");
+    std::fs::write(folder.join("other.tsv"), other).unwrap();
+    let renamed = train(folder, "renamed", &[&from, "data.train=other.tsv", gentle[0], gentle[1]]);
+    let animal = renamed.dev.class("ANIMAL").map_or(0.0, |class| class.f1);
+    assert!(animal < 50.0, "one gentle epoch does not teach a new label: {}", renamed.dev);
+}
+
+#[test]
+fn a_run_is_not_resumed_on_other_data_or_another_architecture() {
+    let (folder, _) = world();
+    let settings = ["training.max_epochs=1"];
+    train(folder, "resumed", &settings);
+    let resume = |settings: &[&str]| {
+        let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+        let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
+        let out = folder.join("resumed");
+        let options =
+            RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
+        let command = String::new();
+        train_tagger(TrainingRun { config: &config, options, observers: &mut [], command })
+    };
+    assert!(resume(&settings).is_ok());
+    let kept = std::fs::read(folder.join("resumed/config.toml")).unwrap();
+    let renamed = corpus().replace("Turin", "Milan");
+    std::fs::write(folder.join("renamed.tsv"), renamed).unwrap();
+    for change in ["data.train=renamed.tsv", "tagger.locked_dropout=0.1", "model.precision=bf16"] {
+        let error = resume(&[settings[0], change]).unwrap_err();
+        let causes = format!("{error} {:?}", error);
+        assert!(causes.contains("--force"), "{change}: {causes}");
+        assert_eq!(std::fs::read(folder.join("resumed/config.toml")).unwrap(), kept);
+    }
+}
+
+#[test]
+fn a_stray_tag_is_refused_rather_than_learnt_as_a_word_label() {
+    let (folder, _) = world();
+    let stray = corpus().replacen("Lund\tB-LOC", "Lund\tLOC", 1);
+    let line = stray.lines().position(|line| line == "Lund\tLOC").unwrap() + 1;
+    std::fs::write(folder.join("stray.tsv"), stray).unwrap();
+    let config =
+        RunConfig::parse(CONFIG, &folder.join("c.toml"), &["data.train=stray.tsv".to_owned()]);
+    let config = config.unwrap();
+    let options = RunOptions { out: folder.join("stray"), ..RunOptions::default() };
+    let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
+    let error = train_tagger(run).unwrap_err().to_string();
+    assert!(error.contains(&format!("stray.tsv:{line}: `LOC` is no tag of spans")), "{error}");
+    let (_, findings) = glossator::training::check::check(&config).unwrap();
+    assert!(findings.iter().any(|f| f.line == Some(line) && f.message.contains("no tag")));
+}
+
+#[test]
+fn odd_words_are_tagged_too() {
+    let (_, trained) = world();
+    let tagger = load(&trained.folder).unwrap();
+    let long = "x".repeat(50_000);
+    let sentence = tagger.tag_tokens(&["", "𝔸𝔹", "\u{200b}", &long, "Nora"]).unwrap();
+    assert_eq!(sentence.len(), 5);
+}
+
+#[test]
 fn a_softmax_with_class_weights_and_an_iob2_scheme_learn_too() {
     let (folder, _) = world();
     let softmax = ["tagger.crf=false", "tagger.class_weights={ O = 0.5 }", "tagger.scheme=iob2"];
     let trained = train(folder, "softmax", &softmax);
     assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
-    let two_layers = ["tagger.layers=2", "tagger.reprojection=false", "model.precision=bf16"];
+    let two_layers = ["tagger.layers=2", "tagger.reprojection=false", "model.precision=int8"];
     let trained = train(folder, "two-layers", &two_layers);
     assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
 }
@@ -182,6 +258,8 @@ fn given_vectors_stay_as_they_are() {
     std::fs::write(folder.join("v.vec"), "Turin 1.5 -2\nNora 0.25 3\n").unwrap();
     let vectors = "tagger.embeddings=[{type=\"characters\"}, {type=\"words\", vectors=\"v.vec\"}]";
     let trained = train(folder, "given", &[vectors, "training.max_epochs=1"]);
+    let config = std::fs::read_to_string(trained.folder.join("config.json")).unwrap();
+    assert!(config.contains("\"v.vec\""), "no path of the trainer's machine: {config}");
     let tensors = Bundle::folder(&trained.folder).tensors("model.safetensors").unwrap();
     let words = tensors.iter().find(|t| t.name == "embeddings.1.words.weight").unwrap();
     assert_eq!(words.values, [0.0, 0.0, 1.5, -2.0, 0.25, 3.0]);
@@ -216,6 +294,9 @@ fn a_damaged_model_is_refused_by_name() {
         (broken("kind", "config.json", text("\"tagger\"", "\"translator\"")), "not a tagger"),
         (broken("crf", "config.json", text("\"crf\": true", "\"crf\": false")), "not part of"),
         (broken("json", "config.json", text("{", "[")), "config.json"),
+        (broken("labels", "config.json", text("\"O\"", "\"B-PER\"")), "stands twice"),
+        (broken("huge", "config.json", text("\"layers\": 1", "\"layers\": 4611686018427387904")), "tagger.layers"),
+        (broken("unknown", "dictionary-0.json", text("<unk>", "unk")), "<unk>"),
         (broken("dictionary", "dictionary-1.json", text("nora", "nova")), ""),
         (broken("short", "dictionary-1.json", text(",\"nora\"", "")), "shape"),
         (broken("cut", "model.safetensors", |b| b[..b.len() - 1].to_vec()), "model.safetensors"),

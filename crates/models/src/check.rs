@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use glossator_text::{Sentence, tags};
+use glossator_text::{
+    Sentence,
+    tags::{self, Scheme},
+};
 
 use crate::{
-    Result, RunConfig,
-    tagger::train::{gold_column, open},
+    Error, Result, RunConfig,
+    tagger::train::{gold_columns, open},
 };
 
 /// One thing that deserves a look.
@@ -40,19 +43,27 @@ pub struct Statistics {
 /// Reads all corpora of a configuration as training would.
 ///
 /// # Errors
-/// If a file cannot be read or lacks the gold column.
+/// If a file cannot be opened or read.
 pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     for (key, path) in config.data.files() {
-        let sentences = open(key, path, &config.data)?;
-        let mut columns = Vec::new();
-        for sentence in &sentences {
-            let tags = gold_column(sentence, &config.data.layer)?;
-            columns.push(tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
-        }
+        let sentences = match open(key, path, &config.data) {
+            // What is wrong with the data is a finding, and the next file is looked at.
+            Err(Error::Data { path, line, problem }) => {
+                findings.push(Finding { path, line, message: problem });
+                continue;
+            }
+            Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
+                let message = error.to_string();
+                findings.push(Finding { path: path.to_owned(), line: None, message });
+                continue;
+            }
+            sentences => sentences?,
+        };
+        let columns = gold_columns(&sentences, &config.data.layer)?;
         let detection = tags::detect(columns.iter().map(Vec::as_slice));
-        let mut own = Statistics { key, path: path.to_owned(), ..Default::default() };
-        own.is_spans = detection.is_spans();
+        let is_spans = detection.is_spans() || detection.stray().is_some();
+        let mut own = Statistics { key, path: path.to_owned(), is_spans, ..Default::default() };
         own.sentences = sentences.len();
         own.tokens = sentences.iter().map(Sentence::len).sum();
         if sentences.is_empty() {
@@ -60,11 +71,8 @@ pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
             findings.push(Finding { path: path.to_owned(), line: None, message });
         }
         for (sentence, column) in sentences.iter().zip(&columns) {
-            if own.is_spans {
-                let scheme = detection.closest();
-                for token in tags::violations(column, scheme) {
-                    findings.push(broken(sentence, column, token, scheme));
-                }
+            if is_spans {
+                findings.extend(broken(sentence, column, detection.closest()));
                 for span in tags::spans(column) {
                     *own.labels.entry(span.label.to_owned()).or_default() += 1;
                 }
@@ -80,19 +88,33 @@ pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     Ok((statistics, findings))
 }
 
-/// A tag that cannot stand where it stands.
-fn broken(sentence: &Sentence, column: &[String], token: usize, scheme: tags::Scheme) -> Finding {
-    let before = token.checked_sub(1).map_or("the sentence's start", |t| &column[t]);
-    let message = format!(
-        "token {} `{}`: `{}` cannot follow `{before}` in {scheme}; training reads it as conlleval does",
-        token + 1,
-        sentence.token(token),
-        column[token],
-    );
-    let (path, line) = sentence
-        .place()
-        .map_or((PathBuf::new(), None), |(path, line)| (path.to_owned(), Some(line)));
-    Finding { path, line, message }
+/// Tags that are none, or that cannot stand where they stand.
+fn broken(sentence: &Sentence, column: &[String], scheme: Scheme) -> Vec<Finding> {
+    let finding = |token: usize, reason: String| {
+        let place = sentence.token_place(token);
+        let (path, line) =
+            place.map_or((PathBuf::new(), None), |(path, line)| (path.to_owned(), Some(line)));
+        let message = format!("token {} `{}`: {reason}", token + 1, sentence.token(token));
+        Finding { path, line, message }
+    };
+    let violation = |token: usize| {
+        let tag = &column[token];
+        let before = token.checked_sub(1).map(|before| column[before].as_str());
+        let reason = if !tags::is_tag(tag) {
+            format!("`{tag}` is no tag of spans")
+        } else if tags::allowed(scheme, before, Some(tag)) {
+            format!(
+                "the sentence cannot end with `{tag}` in {scheme}; training reads it as conlleval does"
+            )
+        } else {
+            let before = before.map_or("the sentence's start".to_owned(), |tag| format!("`{tag}`"));
+            format!(
+                "`{tag}` cannot follow {before} in {scheme}; training reads it as conlleval does"
+            )
+        };
+        finding(token, reason)
+    };
+    tags::violations(column, scheme).into_iter().map(violation).collect()
 }
 
 /// Labels of the other files that the first one, the training data, lacks.

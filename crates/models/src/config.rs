@@ -112,8 +112,13 @@ impl RunConfig {
     /// If the file cannot be read, is no TOML, has an unknown key (the nearest
     /// known one is named), or a value that cannot be used.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| glossator_text::Error::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::InvalidData => {
+                let problem = "the file is not UTF-8".to_owned();
+                Error::Config { path: path.to_owned(), line: None, problem }
+            }
+            _ => glossator_text::Error::Read { path: path.to_owned(), source }.into(),
+        })?;
         Self::parse(&text, path, settings)
     }
 
@@ -131,8 +136,7 @@ impl RunConfig {
             for setting in settings {
                 set(&mut table, setting).map_err(|reason| problem(None, reason))?;
             }
-            let merged = table.to_string();
-            toml::from_str(&merged).map_err(|error| explain(path, "", &error))?
+            toml::Value::Table(table).try_into().map_err(|error| explain(path, text, &error))?
         };
         if let Some((key, reason)) = config.tagger.problem() {
             return Err(problem(line_of(text, key), format!("{key} {reason}")));
@@ -159,7 +163,7 @@ impl RunConfig {
             *path = base.join(&*path);
         }
         if let Some(model) = &mut self.init_from
-            && (model.starts_with('.') || base.join(&*model).is_dir())
+            && (model.starts_with('.') || model.contains('/'))
         {
             *model = base.join(&*model).display().to_string();
         }
@@ -185,48 +189,55 @@ fn set(table: &mut toml::Table, setting: &str) -> Result<(), String> {
         .split_once('=')
         .ok_or_else(|| format!("--set {setting}: expected key.path=value"))?;
     let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
-    let value = match parsed.ok().and_then(|mut table| table.remove("value")) {
+    let only = parsed.ok().filter(|table| table.len() == 1);
+    let value = match only.and_then(|mut table| table.remove("value")) {
         Some(value) => value,
         None => toml::Value::String(value.to_owned()),
     };
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts.pop().unwrap_or_default();
-    let mut place = table;
-    let mut parts = parts.into_iter();
+    let mut place = &mut *table;
+    let mut parts = key.trim().split('.').peekable();
     while let Some(part) = parts.next() {
-        let entry = place.entry(part).or_insert_with(|| toml::Table::new().into());
-        let entry = match entry {
-            toml::Value::Array(list) => {
-                let index = parts.next().unwrap_or_default();
-                let item = index.parse().ok().and_then(|index: usize| list.get_mut(index));
-                item.ok_or_else(|| format!("--set {setting}: `{part}` has no item `{index}`"))?
+        if parts.peek().is_none() {
+            place.insert(part.to_owned(), value);
+            break;
+        }
+        let mut entry = place.entry(part).or_insert_with(|| toml::Table::new().into());
+        if let toml::Value::Array(list) = entry {
+            let index = parts.next().unwrap_or_default();
+            let item = index.parse().ok().and_then(|index: usize| list.get_mut(index));
+            entry =
+                item.ok_or_else(|| format!("--set {setting}: `{part}` has no item `{index}`"))?;
+            if parts.peek().is_none() {
+                *entry = value;
+                break;
             }
-            other => other,
-        };
+        }
         place = entry
             .as_table_mut()
             .ok_or_else(|| format!("--set {setting}: `{part}` is not a table"))?;
     }
-    place.insert(last.to_owned(), value);
     Ok(())
 }
 
 /// A TOML error with its line, and the nearest known key to an unknown one.
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let message = error.message();
-    let line = error
-        .span()
-        .filter(|_| !text.is_empty())
-        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let lines_before =
+        |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
+    let line = error.span().map(|span| lines_before(span.start) + 1);
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown ").then(|| quoted.next()).flatten();
     let Some(unknown) = unknown else {
         return Error::Config { path: path.to_owned(), line, problem: message.to_owned() };
     };
-    let line = line_of(text, unknown).or(line);
+    // A value made by --set has no line.
+    let is_value = message.starts_with("unknown variant");
+    let quotes = |text: &str| text.contains(&format!("\"{unknown}\""));
+    let of_value = || text.lines().position(quotes).map(|line| line + 1);
+    let line = if is_value { of_value() } else { line_of(text, unknown) }.or(line);
     let known: Vec<&str> = quoted.collect();
     let distance = |known: &&&str| strsim::damerau_levenshtein(unknown, known);
-    let what = if message.starts_with("unknown variant") { "value" } else { "key" };
+    let what = if is_value { "value" } else { "key" };
     let problem = match known.iter().min_by_key(distance) {
         Some(nearest) if distance(&nearest) <= unknown.len().div_ceil(2) => {
             format!("unknown {what} `{unknown}`; did you mean `{nearest}`?")
@@ -236,15 +247,26 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     Error::Config { path: path.to_owned(), line, problem }
 }
 
-/// The line of a text that sets a key (its last part), or has a value.
+/// The line of a text that sets a key, given with the tables it is in, or
+/// without any.
 fn line_of(text: &str, key: &str) -> Option<usize> {
-    let key = key.rsplit('.').next()?;
-    let sets = |line: &str| {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
-        words.any(|word| word == key)
-    };
-    Some(text.lines().position(sets)? + 1)
+    let (table, key) = key.rsplit_once('.').map_or((None, key), |(table, key)| (Some(table), key));
+    let mut current = "";
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.starts_with('[') {
+            current = line.split('#').next().unwrap_or_default().trim();
+            current = current.trim_matches(['[', ']']);
+            if current.rsplit('.').next() == Some(key) && table.is_none() {
+                return Some(number);
+            }
+        } else if line.split('=').next().is_some_and(|name| name.trim().trim_matches('"') == key)
+            && table.is_none_or(|table| table == current)
+        {
+            return Some(number);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -288,6 +310,10 @@ mod tests {
         assert_eq!(error, "/x/c.toml:6: training.max_epochs: must be at least 1");
         let text = SMALL.to_owned() + "[tagger]\n\nhidden_dim = -3\n";
         assert!(parse(&text, &[]).unwrap_err().starts_with("/x/c.toml:7: "));
+        let text = SMALL.to_owned()
+            + "[tagger]\n# hidden_dim\nhidden_dim = 0\n"
+            + "[[tagger.embeddings]]\ntype = \"characters\"\nhidden_dim = 9\n";
+        assert!(parse(&text, &[]).unwrap_err().starts_with("/x/c.toml:7: tagger.hidden_dim"));
     }
 
     #[test]
@@ -302,6 +328,10 @@ mod tests {
         assert!(config.to_toml().unwrap().contains("/x/v.vec"));
         let error = parse(&text, &["tagger.embeddings.1.dim=3"]).unwrap_err();
         assert!(error.contains("`embeddings` has no item `1`"), "{error}");
+        let error = parse(&text, &["training.max_epochs=0", "tagger.hidden_dim=3"]).unwrap_err();
+        assert_eq!(error, "/x/c.toml: training.max_epochs: must be at least 1");
+        let columns = [r#"data.columns=["a", "b"]"#, "data.columns.1=ner"];
+        assert_eq!(parse(SMALL, &columns).unwrap().data.columns.unwrap(), ["a", "ner"]);
         assert!(parse(SMALL, &["seed"]).unwrap_err().contains("expected key.path=value"));
     }
 }

@@ -51,6 +51,13 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A run cannot go on from its checkpoint.
+    #[cfg(feature = "train")]
+    #[error("the run cannot go on: {problem}")]
+    Resume {
+        /// What does not fit, and what to do.
+        problem: &'static str,
+    },
     /// Training failed.
     #[cfg(feature = "train")]
     #[error(transparent)]

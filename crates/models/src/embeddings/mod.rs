@@ -113,6 +113,17 @@ pub(crate) fn dictionary_file(index: usize) -> String {
     format!("dictionary-{index}.json")
 }
 
+/// The dictionary of embedding number `index`; its first item stands for
+/// everything unknown.
+pub(crate) fn read_dictionary(index: usize, bundle: &Bundle) -> Result<Dictionary> {
+    let file = dictionary_file(index);
+    let dictionary: Dictionary = bundle.json(&file)?;
+    if dictionary.iter().next() == Some("<unk>") {
+        return Ok(dictionary);
+    }
+    Err(bundle.damaged(&file, "its first item is not <unk>").into())
+}
+
 /// Prefix of the tensors of embedding number `index`.
 pub(crate) fn prefix(index: usize) -> String {
     format!("embeddings.{index}")
@@ -126,7 +137,7 @@ impl EmbeddingConfig {
         bundle: &Bundle,
         weights: &mut Weights,
     ) -> Result<Box<dyn Embedding>> {
-        let dictionary: Dictionary = bundle.json(&dictionary_file(index))?;
+        let dictionary = read_dictionary(index, bundle)?;
         self.build(index, &dictionary, weights)
             .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
     }

@@ -1,6 +1,6 @@
 //! Embeddings as they are made and trained.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
 use glossator_nn::{Embedding as Table, ParamSet, Rng, Rnn, Weights, embed, init};
@@ -18,7 +18,7 @@ pub(crate) struct Prepared {
     pub(crate) config: EmbeddingConfig,
     pub(crate) dictionary: Dictionary,
     /// Given values, `[dictionary, dim]`.
-    given: Option<Vec<f32>>,
+    given: Option<Arc<[f32]>>,
 }
 
 /// The trained face of an embedding.
@@ -52,7 +52,11 @@ impl EmbeddingConfig {
                 if let Self::Words(words) = &mut config {
                     words.dim = read.dim;
                 }
-                Ok(Prepared { config, dictionary: read.dictionary, given: Some(read.values) })
+                Ok(Prepared {
+                    config,
+                    dictionary: read.dictionary,
+                    given: Some(read.values.into()),
+                })
             }
             Self::Words(config) => {
                 let key = |token: &str| {
@@ -73,7 +77,7 @@ impl Prepared {
         dictionary: Dictionary,
         given: Option<Vec<f32>>,
     ) -> Self {
-        Self { config, dictionary, given }
+        Self { config, dictionary, given: given.map(Into::into) }
     }
 
     /// Whether the vectors are given and stay as they are.
@@ -85,7 +89,7 @@ impl Prepared {
     pub(crate) fn add_frozen(&self, index: usize, weights: &mut Weights) {
         if let (Some(values), true) = (&self.given, self.is_frozen()) {
             let shape = vec![self.dictionary.len(), self.config.dim()];
-            weights.insert(format!("{}.words.weight", prefix(index)), shape, values.clone());
+            weights.insert(format!("{}.words.weight", prefix(index)), shape, values.to_vec());
         }
     }
 
@@ -111,17 +115,29 @@ impl Prepared {
                 let name = format!("{prefix}.words");
                 let dictionary = self.dictionary.clone();
                 if let (Some(values), true) = (&self.given, self.is_frozen()) {
-                    let (values, dim) = (values.clone(), config.dim);
+                    let (values, dim) = (Arc::clone(values), config.dim);
                     return Ok(Box::new(GivenWords { dictionary, values, dim }));
                 }
-                let bound = (3.0 / config.dim as f32).sqrt();
-                let made = || init::uniform(rng, items * config.dim, bound);
-                let values = self.given.clone().unwrap_or_else(made);
+                let values = match &self.given {
+                    Some(values) => values.to_vec(),
+                    None => first_words(config, items, rng),
+                };
                 let table = Table::new(params, &name, values, config.dim)?;
                 Ok(Box::new(TrainedWords { dictionary, table }))
             }
         }
     }
+}
+
+/// First values of trained word vectors. Where every word of the training data
+/// is known, the unknown one is never trained, and is zero rather than noise.
+fn first_words(config: &WordsConfig, items: usize, rng: &mut Rng) -> Vec<f32> {
+    let bound = (3.0 / config.dim as f32).sqrt();
+    let mut values = init::uniform(rng, items * config.dim, bound);
+    if config.min_count <= 1 {
+        values[..config.dim].fill(0.0);
+    }
+    values
 }
 
 struct TrainedCharacters {
@@ -160,7 +176,7 @@ impl TrainedEmbedding for TrainedWords {
 
 struct GivenWords {
     dictionary: Dictionary,
-    values: Vec<f32>,
+    values: Arc<[f32]>,
     dim: usize,
 }
 

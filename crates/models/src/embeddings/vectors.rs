@@ -25,47 +25,66 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
     let mut vectors =
         WordVectors { dictionary: Dictionary::with_unknown(), values: Vec::new(), dim: 0 };
     let mut promised = None;
+    let mut rows = 0;
     for (number, line) in corpus::text_lines(path)?.enumerate() {
         let line = line?;
-        let number = number + 1;
-        let mut fields = line.trim_end().split(' ');
-        let word = fields.next().unwrap_or_default();
-        let numbers = fields.map(str::parse).collect::<Result<Vec<f32>, _>>();
-        let numbers = numbers.map_err(|_| {
-            problem(number, format!("the vector of `{word}` holds something that is no number"))
-        })?;
-        if number == 1 && numbers.len() == 1 {
-            promised = word.parse::<usize>().ok();
+        let (number, line) = (number + 1, line.trim_end());
+        if line.is_empty() {
             continue;
         }
-        if max.is_some_and(|max| vectors.dictionary.len() > max) {
+        if number == 1
+            && let Some(header) = header(line)
+        {
+            (promised, vectors.dim) = (Some(header.0), header.1);
+            continue;
+        }
+        if max.is_some_and(|max| rows >= max) {
             return Ok(vectors);
         }
         if vectors.dim == 0 {
-            vectors.dim = numbers.len();
+            vectors.dim = line.split(' ').count() - 1;
+        }
+        if vectors.values.is_empty() {
             vectors.values = vec![0.0; vectors.dim];
         }
-        if numbers.len() != vectors.dim || numbers.is_empty() {
-            let (want, found) = (vectors.dim, numbers.len());
-            return Err(problem(number, format!("expected {want} numbers, found {found}")));
-        }
-        if !numbers.iter().all(|v| v.is_finite()) {
-            return Err(problem(number, format!("the vector of `{word}` is not finite")));
-        }
+        let (word, row) = split_row(line, vectors.dim).map_err(|reason| problem(number, reason))?;
+        rows += 1;
         // A word that stands twice keeps its first vector.
         if vectors.dictionary.get(word).is_none() {
             vectors.dictionary.add(word);
-            vectors.values.extend(numbers);
+            vectors.values.extend(row);
         }
     }
-    let found = vectors.dictionary.len() - 1;
     match promised {
-        Some(words) if words > found => Err(problem(
+        Some(words) if words > rows => Err(problem(
             1,
-            format!("the first line promises {words} words, the file has {found}: is it cut?"),
+            format!("the first line promises {words} words, the file has {rows}: is it cut?"),
         )),
-        _ if found == 0 => Err(problem(1, "the file holds no vectors".to_owned())),
+        _ if rows == 0 => Err(problem(1, "the file holds no vectors".to_owned())),
         _ => Ok(vectors),
+    }
+}
+
+/// Words and dimensions, if this is a first line that tells them.
+fn header(line: &str) -> Option<(usize, usize)> {
+    let (words, dim) = line.split_once(' ')?;
+    Some((words.parse().ok()?, dim.parse().ok().filter(|dim| *dim > 0)?))
+}
+
+/// A word, which may hold spaces, and its `dim` numbers.
+fn split_row(line: &str, dim: usize) -> Result<(&str, Vec<f32>), String> {
+    let mut fields: Vec<&str> = line.rsplitn(dim + 1, ' ').collect();
+    if dim == 0 || fields.len() != dim + 1 {
+        return Err(format!("expected {dim} numbers, found {}", fields.len() - 1));
+    }
+    let word = fields.pop().unwrap_or_default();
+    let numbers = fields.iter().rev().map(|field| field.parse());
+    let numbers = numbers
+        .collect::<Result<Vec<f32>, _>>()
+        .map_err(|_| format!("the vector of `{word}` holds something that is no number"))?;
+    match numbers.iter().all(|number| number.is_finite()) {
+        true => Ok((word, numbers)),
+        false => Err(format!("the vector of `{word}` is not finite")),
     }
 }
 
@@ -89,6 +108,13 @@ mod tests {
             assert_eq!(vectors.dictionary.id("b"), 2);
         }
         assert_eq!(read_text("2 3\na 1 2 3\nb 4 5 6\n", Some(1)).unwrap().dictionary.len(), 2);
+    }
+
+    #[test]
+    fn words_with_spaces_repeated_words_and_blank_lines_are_read() {
+        let vectors = read_text("4 2\na 1 2\n. . . 3 4\na 5 6\n<unk> 7 8\n\n", None).unwrap();
+        assert_eq!(vectors.dictionary.iter().collect::<Vec<_>>(), ["<unk>", "a", ". . ."]);
+        assert_eq!(vectors.values, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
     }
 
     #[test]

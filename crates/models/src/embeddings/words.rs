@@ -17,7 +17,8 @@ pub struct WordsConfig {
     pub dim: usize,
     /// Words seen fewer times in training are one unknown word.
     pub min_count: usize,
-    /// Whether trained words are told apart by case and digits.
+    /// Whether trained words keep their case and digits in the dictionary; a
+    /// word that is not in it is still looked for in lower case.
     pub cased: bool,
     /// A file of given vectors (word2vec or GloVe text), which stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]

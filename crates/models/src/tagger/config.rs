@@ -11,8 +11,10 @@ use crate::embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig};
 
 /// Kind of the model in its `config.json`.
 pub(crate) const KIND: &str = "tagger";
-/// Version of the format that is written.
-pub(crate) const FORMAT: u64 = 1;
+/// Largest dimension of anything.
+const MAX_DIM: usize = 1 << 16;
+/// Most layers, and most embeddings.
+const MAX_PARTS: usize = 64;
 
 /// Architecture of a tagger: the `[tagger]` table of a configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,12 +79,13 @@ impl TaggerConfig {
     pub fn problem(&self) -> Option<(&'static str, String)> {
         let share = |p: f32| (0.0..1.0).contains(&p);
         let part = || "must be at least 0 and below 1".to_owned();
-        let positive = || "must be at least 1".to_owned();
-        if self.hidden_dim == 0 {
-            return Some(("tagger.hidden_dim", positive()));
+        let count = |n: usize, max: usize| (1..=max).contains(&n);
+        let from_one = |max: usize| format!("must be 1 to {max}");
+        if !count(self.hidden_dim, MAX_DIM) {
+            return Some(("tagger.hidden_dim", from_one(MAX_DIM)));
         }
-        if self.layers == 0 {
-            return Some(("tagger.layers", positive()));
+        if !count(self.layers, MAX_PARTS) {
+            return Some(("tagger.layers", from_one(MAX_PARTS)));
         }
         if !share(self.word_dropout) {
             return Some(("tagger.word_dropout", part()));
@@ -100,18 +103,24 @@ impl TaggerConfig {
         if self.class_weights.values().any(|w| !(*w >= 0.0 && w.is_finite())) {
             return Some(("tagger.class_weights", "must not be negative".to_owned()));
         }
-        if self.embeddings.is_empty() {
-            return Some(("tagger.embeddings", "must name at least one embedding".to_owned()));
+        if !count(self.embeddings.len(), MAX_PARTS) {
+            return Some(("tagger.embeddings", format!("must be 1 to {MAX_PARTS} in number")));
         }
         self.embeddings.iter().find_map(|embedding| match embedding {
-            EmbeddingConfig::Characters(c) if c.embedding_dim == 0 || c.hidden_dim == 0 => {
-                Some(("tagger.embeddings", "dimensions must be at least 1".to_owned()))
+            EmbeddingConfig::Characters(c) if !count(c.embedding_dim, MAX_DIM) => {
+                Some(("tagger.embeddings.embedding_dim", from_one(MAX_DIM)))
+            }
+            EmbeddingConfig::Characters(c) if !count(c.hidden_dim, MAX_DIM) => {
+                Some(("tagger.embeddings.hidden_dim", from_one(MAX_DIM)))
             }
             EmbeddingConfig::Characters(c) if !share(c.unknown) => {
                 Some(("tagger.embeddings.unknown", part()))
             }
-            EmbeddingConfig::Words(w) if w.vectors.is_none() && w.dim == 0 => {
-                Some(("tagger.embeddings.dim", positive()))
+            EmbeddingConfig::Words(w) if !count(w.dim, MAX_DIM) => {
+                Some(("tagger.embeddings.dim", from_one(MAX_DIM)))
+            }
+            EmbeddingConfig::Words(w) if w.max_vectors == Some(0) => {
+                Some(("tagger.embeddings.max_vectors", "must be at least 1".to_owned()))
             }
             _ => None,
         })
@@ -160,6 +169,7 @@ mod tests {
             config.problem().map(|(key, _)| key)
         };
         assert_eq!(problem(|c| c.hidden_dim = 0), Some("tagger.hidden_dim"));
+        assert_eq!(problem(|c| c.hidden_dim = usize::MAX / 2), Some("tagger.hidden_dim"));
         assert_eq!(problem(|c| c.locked_dropout = 1.0), Some("tagger.locked_dropout"));
         assert_eq!(problem(|c| c.word_dropout = f32::NAN), Some("tagger.word_dropout"));
         assert_eq!(problem(|c| c.scheme = Scheme::Iob1), Some("tagger.scheme"));

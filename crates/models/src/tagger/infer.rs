@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glossator_hub::{Bundle, Repository};
 use glossator_nn::{Crf, PackedLinear, PackedRnn, Weights};
-use glossator_text::{Document, Layer, Position, Sentence, batch, segment};
+use glossator_text::{Annotation, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{KIND, Labels, TaggerModel};
@@ -25,7 +25,16 @@ pub struct Tagger {
     reprojection: Option<PackedLinear>,
     rnn: PackedRnn,
     output: PackedLinear,
-    crf: Crf,
+    decoder: Decoder,
+}
+
+/// From emission scores to labels.
+enum Decoder {
+    /// The best sequence; also of a softmax over the tags of a scheme, where
+    /// all transitions weigh the same but must be legal.
+    Crf(Crf),
+    /// Each word by itself.
+    Softmax,
 }
 
 impl std::fmt::Debug for Tagger {
@@ -60,8 +69,8 @@ impl Tagger {
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
         }
-        if model.labels.is_empty() {
-            return Err(bundle.damaged("config.json", "it has no labels").into());
+        if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
+            return Err(bundle.damaged("config.json", problem).into());
         }
         let mut weights = Weights::new();
         for tensor in bundle.tensors("model.safetensors")? {
@@ -108,15 +117,17 @@ impl Tagger {
         let shape = config.rnn(dim);
         let rnn = PackedRnn::new(&mut weights, "rnn", shape)?;
         let output = PackedLinear::new(&mut weights, "output", shape.output_dim(), n_tags)?;
-        // Without a CRF all transitions weigh the same; a scheme still holds.
-        let transitions = match config.crf {
-            true => weights.take("crf.transitions", &[n_tags + 2, n_tags])?,
-            false => vec![0.0; (n_tags + 2) * n_tags],
+        let decoder = if config.crf {
+            let transitions = weights.take("crf.transitions", &[n_tags + 2, n_tags])?;
+            Decoder::Crf(Crf::new(&transitions, &labels.mask())?)
+        } else if labels.scheme().is_some() {
+            Decoder::Crf(Crf::new(&vec![0.0; (n_tags + 2) * n_tags], &labels.mask())?)
+        } else {
+            Decoder::Softmax
         };
         weights.finish()?;
-        let crf = Crf::new(&transitions, &labels.mask())?;
         let name = name.to_owned();
-        Ok(Self { name, labels, embeddings, reprojection, rnn, output, crf, model })
+        Ok(Self { name, labels, embeddings, reprojection, rnn, output, decoder, model })
     }
 
     /// Name or path it was loaded from.
@@ -182,23 +193,39 @@ impl Tagger {
             batches.push(batch);
             rest = others;
         }
-        batches.into_par_iter().try_for_each(|batch| self.tag_batch(batch))
+        batches.into_par_iter().try_for_each(|batch| {
+            let named = |source| Error::Model { model: self.name.clone(), source };
+            self.tag_batch(batch).map_err(|error| match error {
+                Error::Layer(source) => named(source),
+                other => other,
+            })
+        })
     }
 
     fn tag_batch(&self, sentences: &mut [Sentence]) -> Result<()> {
         let batch = TokenBatch::new(sentences.iter());
         let emissions = self.emissions(&batch)?;
         let mut rest = &emissions[..];
-        let n_tags = self.labels.len();
         for sentence in sentences {
-            let (own, others) = rest.split_at(sentence.len() * n_tags);
+            let (own, others) = rest.split_at(sentence.len() * self.labels.len());
             rest = others;
-            let (path, _) = self.crf.viterbi(own).map_err(glossator_nn::Error::from)?;
-            let posterior = self.crf.posterior(own).map_err(glossator_nn::Error::from)?;
-            let annotation = self.labels.annotation(&path, &posterior);
+            let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
             sentence.set_layer(Layer::new(self.layer(), annotation));
         }
         Ok(())
+    }
+
+    /// Labels of one sentence's emission scores, `[tokens, tags]`.
+    fn decode(&self, emissions: &[f32]) -> Result<Annotation, glossator_nn::KernelError> {
+        match &self.decoder {
+            Decoder::Softmax => {
+                Ok(self.labels.words(emissions.chunks_exact(self.labels.len()).map(softmax_best)))
+            }
+            Decoder::Crf(crf) => {
+                let (path, _) = crf.viterbi(emissions)?;
+                Ok(self.labels.annotation(&path, &crf.posterior(emissions)?))
+            }
+        }
     }
 
     /// Emission scores of a batch, `[tokens, tags]`.
@@ -220,9 +247,28 @@ impl Tagger {
     }
 }
 
+/// The class of the highest score, and its probability under a softmax.
+fn softmax_best(scores: &[f32]) -> (usize, f64) {
+    let mut best = 0;
+    for (class, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = class;
+        }
+    }
+    let top = f64::from(scores[best]);
+    (best, 1.0 / scores.iter().map(|&s| (f64::from(s) - top).exp()).sum::<f64>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_softmax_gives_probabilities() {
+        let (best, score) = softmax_best(&[1.0, 3.0, 2.0]);
+        let want = 1.0 / (1.0 + f64::exp(-1.0) + f64::exp(-2.0));
+        assert!(best == 1 && (score - want).abs() < 1e-12);
+    }
 
     #[test]
     fn a_tagger_is_shared_by_threads() {

@@ -1,6 +1,9 @@
 //! The tags of a layer: which may follow each other, and what they say.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use glossator_nn::{Mask, Posterior};
 use glossator_text::{
@@ -12,20 +15,54 @@ use glossator_text::{
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Labels {
     tags: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, usize>,
     scheme: Option<Scheme>,
 }
 
 impl Labels {
     /// Tags in the order of their numbers; with a scheme they stand for spans.
     pub(crate) fn new(tags: &[String], scheme: Option<Scheme>) -> Self {
-        Self { tags: tags.iter().map(|tag| tag.as_str().into()).collect(), scheme }
+        Self::of(tags.iter().map(|tag| tag.as_str().into()).collect(), scheme)
+    }
+
+    fn of(tags: Vec<Arc<str>>, scheme: Option<Scheme>) -> Self {
+        let numbers = tags.iter().cloned().zip(0..).collect();
+        Self { tags, numbers, scheme }
+    }
+
+    /// What is wrong with the tags, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let unfit = |tag: &&Arc<str>| tag.is_empty() || tag.contains(['\t', '\n', '\r']);
+        if self.tags.is_empty() {
+            return Some("it has no labels".to_owned());
+        }
+        if self.numbers.len() != self.tags.len() {
+            return Some("a label stands twice".to_owned());
+        }
+        if let Some(tag) = self.tags.iter().find(unfit) {
+            return Some(format!("the label {tag:?} cannot stand in a column"));
+        }
+        let scheme = self.scheme?;
+        if scheme == Scheme::Iob1 {
+            return Some("its scheme is neither `bioes` nor `iob2`".to_owned());
+        }
+        if !self.numbers.contains_key("O") {
+            return Some("its labels lack `O`".to_owned());
+        }
+        let legal = |tag: &&Arc<str>| {
+            let (prefix, class) = tags::parse(tag);
+            let prefixes = if scheme == Scheme::Bioes { "SBIE" } else { "BI" };
+            ***tag == *"O" || prefixes.contains(prefix) && ***tag == *format!("{prefix}-{class}")
+        };
+        let odd = self.tags.iter().find(|tag| !legal(tag))?;
+        Some(format!("the label `{odd}` is none of {scheme}"))
     }
 
     /// Tags of a layer of words.
     #[cfg(feature = "train")]
     pub(crate) fn of_words<'a>(labels: impl IntoIterator<Item = &'a str>) -> Self {
         let set: BTreeSet<&str> = labels.into_iter().collect();
-        Self { tags: set.into_iter().map(Arc::from).collect(), scheme: None }
+        Self::of(set.into_iter().map(Arc::from).collect(), None)
     }
 
     /// Tags of a layer of spans with these classes.
@@ -37,7 +74,7 @@ impl Labels {
         for class in classes {
             tags.extend(prefixes.chars().map(|p| Arc::from(format!("{p}-{class}"))));
         }
-        Self { tags, scheme: Some(scheme) }
+        Self::of(tags, Some(scheme))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,7 +91,7 @@ impl Labels {
 
     #[cfg(feature = "train")]
     pub(crate) fn number(&self, tag: &str) -> Option<usize> {
-        self.tags.iter().position(|t| **t == *tag)
+        self.numbers.get(tag).copied()
     }
 
     /// Which tags may follow each other: all, or those of the scheme.
@@ -64,14 +101,20 @@ impl Labels {
         Mask::new(self.len(), |from, to| tags::allowed(scheme, name(from), name(to)))
     }
 
+    /// Labels of words, one number and probability a word.
+    pub(crate) fn words(&self, path: impl Iterator<Item = (usize, f64)>) -> Annotation {
+        let label = |(tag, score): (usize, f64)| Label {
+            value: Arc::clone(&self.tags[tag]),
+            score: score as f32,
+        };
+        Annotation::Tokens(path.map(label).collect())
+    }
+
     /// The annotation that a path of tags stands for, scored by marginals.
     pub(crate) fn annotation(&self, path: &[usize], posterior: &Posterior<'_>) -> Annotation {
         if self.scheme.is_none() {
-            let label = |(t, &tag): (usize, &usize)| Label {
-                value: Arc::clone(&self.tags[tag]),
-                score: posterior.marginal(t, tag) as f32,
-            };
-            return Annotation::Tokens(path.iter().enumerate().map(label).collect());
+            let marginal = |(t, &tag): (usize, &usize)| (tag, posterior.marginal(t, tag));
+            return self.words(path.iter().enumerate().map(marginal));
         }
         let names: Vec<&str> = path.iter().map(|&tag| &*self.tags[tag]).collect();
         let spans = tags::spans(&names).into_iter().map(|span| {
@@ -94,6 +137,29 @@ impl Labels {
 mod tests {
     use super::*;
     use glossator_nn::Crf;
+
+    #[test]
+    fn labels_that_no_text_could_have_are_named() {
+        let problem = |tags: &[&str], scheme| {
+            let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
+            Labels::new(&tags, scheme).problem()
+        };
+        let (bioes, iob2) = (Some(Scheme::Bioes), Some(Scheme::Iob2));
+        assert_eq!(problem(&["O", "S-A", "B-A", "I-A", "E-A"], bioes), None);
+        assert_eq!(problem(&["O", "B-A", "I-A"], iob2), None);
+        assert_eq!(problem(&["NOUN", "S-A"], None), None);
+        for (tags, scheme) in [
+            (&[][..], None),
+            (&["X", "X"][..], None),
+            (&["X\tY"][..], None),
+            (&["B-A", "I-A"][..], iob2),
+            (&["O", "E-A"][..], iob2),
+            (&["O", "A"][..], bioes),
+            (&["O", "B-A"][..], Some(Scheme::Iob1)),
+        ] {
+            assert!(problem(tags, scheme).is_some(), "{tags:?} {scheme:?}");
+        }
+    }
 
     #[test]
     fn span_scores_count_every_sequence_that_holds_the_span() {

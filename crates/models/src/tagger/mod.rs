@@ -12,6 +12,6 @@ mod labels;
 pub mod train;
 
 pub use config::TaggerConfig;
-pub(crate) use config::{FORMAT, KIND, TaggerModel};
+pub(crate) use config::{KIND, TaggerModel};
 pub use infer::Tagger;
 pub(crate) use labels::Labels;

@@ -47,9 +47,12 @@ fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
     let mut order: Vec<usize> = (0..train.len()).collect();
     Rng::new(seed, "dev", 0).shuffle(&mut order);
     order.truncate((train.len() / 10).max(usize::from(train.len() > 1)));
-    order.sort_unstable();
-    let mut dev: Vec<Sentence> = order.iter().rev().map(|&i| train.remove(i)).collect();
-    dev.reverse();
+    let mut taken = vec![false; train.len()];
+    order.into_iter().for_each(|i| taken[i] = true);
+    let mut taken = taken.into_iter();
+    let (dev, rest) =
+        std::mem::take(train).into_iter().partition(|_| taken.next().unwrap_or(false));
+    *train = rest;
     dev
 }
 

@@ -11,7 +11,7 @@ use glossator_hub::Bundle;
 use glossator_text::Sentence;
 use glossator_train::{Observer, Outcome, RunOptions, Summary, files, metric::Report, run};
 
-pub(crate) use data::{gold_column, open};
+pub(crate) use data::{gold_columns, open};
 
 use super::Tagger;
 use crate::{Error, Result, RunConfig};
@@ -59,13 +59,17 @@ pub fn train_tagger(run_: TrainingRun<'_>) -> Result<Option<Trained>> {
     let start = Start::new(config, &corpora)?;
     let out = options.out.clone();
     std::fs::create_dir_all(&out).map_err(|source| write_error(&out, source))?;
-    write(&out.join(CONFIG_FILE), config.to_toml()?.as_bytes())?;
-
+    // A resumed run keeps its own copy until it is known to fit.
+    let copy = out.join(CONFIG_FILE);
+    if !(options.resume && copy.exists()) {
+        write(&copy, config.to_toml()?.as_bytes())?;
+    }
     let mut task = TaggerTask::new(config, start, &corpora)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
         Outcome::Finished(summary) => summary,
     };
+    write(&copy, config.to_toml()?.as_bytes())?;
     let best = Tagger::from_bundle(&Bundle::folder(&out))?;
     let layer = &config.data.layer;
     let dev = best.evaluate(&corpora.dev, layer)?;

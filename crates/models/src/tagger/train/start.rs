@@ -2,13 +2,13 @@
 
 use glossator_hub::Repository;
 use glossator_nn::{ParamSet, Weights};
-use glossator_text::{Dictionary, tags};
+use glossator_text::tags::{self, Scheme};
 
 use super::data::{Corpora, gold_columns};
 use crate::{
     Error, Result, RunConfig, TaggerConfig,
-    embeddings::{EmbeddingConfig, Prepared, dictionary_file, prefix},
-    tagger::{KIND, Labels, TaggerModel},
+    embeddings::{EmbeddingConfig, Prepared, prefix, read_dictionary},
+    tagger::{KIND, Labels, Tagger, TaggerModel},
 };
 
 /// Everything that is known before the first parameter is made.
@@ -22,10 +22,10 @@ pub(super) struct Start {
 
 impl Start {
     pub(super) fn new(config: &RunConfig, corpora: &Corpora) -> Result<Self> {
-        let labels = labels(config, corpora)?;
         if let Some(model) = &config.init_from {
-            return Self::from_model(config, model, labels);
+            return Self::from_model(config, model, corpora);
         }
+        let labels = labels(config, corpora, config.tagger.scheme)?;
         let mut tagger = config.tagger.clone();
         let mut embeddings = Vec::new();
         for embedding in &mut tagger.embeddings {
@@ -44,28 +44,37 @@ impl Start {
     }
 
     /// Takes architecture, dictionaries and weights of a model; its labels
-    /// too, if they suffice for the data.
-    fn from_model(config: &RunConfig, name: &str, labels: Labels) -> Result<Self> {
+    /// too, if they suffice for the data. Otherwise the weights of the labels
+    /// are made anew, for they have other places.
+    fn from_model(config: &RunConfig, name: &str, corpora: &Corpora) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
+        // A model that cannot be loaded is refused here, with its name.
+        Tagger::from_bundle(&bundle)?;
         let model: TaggerModel = bundle.config(KIND)?;
+        let labels = labels(config, corpora, model.tagger.scheme)?;
+        let own = Labels::new(&model.labels, model.scheme);
+        let suffice = labels.names().iter().all(|tag| own.number(tag).is_some());
+        let keep = own.scheme() == labels.scheme() && suffice;
         let mut weights = Weights::new();
         for tensor in bundle.tensors("model.safetensors")? {
-            weights.insert(tensor.name, tensor.shape, tensor.values);
+            let of_labels = tensor.name.starts_with("output.") || tensor.name.starts_with("crf.");
+            if keep || !of_labels {
+                weights.insert(tensor.name, tensor.shape, tensor.values);
+            }
         }
         let mut embeddings = Vec::new();
         for (index, embedding) in model.tagger.embeddings.iter().enumerate() {
-            let dictionary: Dictionary = bundle.json(&dictionary_file(index))?;
+            let dictionary = read_dictionary(index, &bundle)?;
             let table = format!("{}.words.weight", prefix(index));
             let given = weights.iter().find(|(name, ..)| **name == table);
             let given = given.map(|(_, _, values)| values.to_vec());
             embeddings.push(Prepared::again(embedding.clone(), dictionary, given));
         }
-        let own = Labels::new(&model.labels, model.scheme);
-        let suffice = labels.names().iter().all(|tag| own.number(tag).is_some());
-        let labels = if own.scheme() == labels.scheme() && suffice { own } else { labels };
-        let (word_dropout, locked_dropout) =
-            (config.tagger.word_dropout, config.tagger.locked_dropout);
-        let tagger = TaggerConfig { word_dropout, locked_dropout, ..model.tagger };
+        let TaggerConfig { word_dropout, locked_dropout, class_weights, crf, .. } =
+            config.tagger.clone();
+        let tagger =
+            TaggerConfig { word_dropout, locked_dropout, class_weights, crf, ..model.tagger };
+        let labels = if keep { own } else { labels };
         Ok(Self { tagger, labels, embeddings, weights })
     }
 
@@ -82,12 +91,44 @@ impl Start {
 }
 
 /// The labels of the training data: spans if they look like it.
-fn labels(config: &RunConfig, corpora: &Corpora) -> Result<Labels> {
+fn labels(config: &RunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Labels> {
     let columns = gold_columns(&corpora.train, &config.data.layer)?;
     let detection = tags::detect(columns.iter().map(Vec::as_slice));
-    if !detection.is_spans() {
-        return Ok(Labels::of_words(columns.iter().flatten().map(String::as_str)));
+    let labels = if detection.is_spans() {
+        let spans = columns.iter().flat_map(|column| tags::spans(column));
+        Labels::of_spans(spans.map(|span| span.label), scheme)
+    } else {
+        refuse_stray_tags(config, corpora, &columns, &detection)?;
+        Labels::of_words(columns.iter().flatten().map(String::as_str))
+    };
+    match labels.problem() {
+        Some(problem) => {
+            let path = config.data.train.clone();
+            let problem = format!("the labels of `{}`: {problem}", config.data.layer);
+            Err(Error::Data { path, line: None, problem })
+        }
+        None => Ok(labels),
     }
-    let spans = columns.iter().flat_map(|column| tags::spans(column));
-    Ok(Labels::of_spans(spans.map(|span| span.label), config.tagger.scheme))
+}
+
+/// A column of spans with a few tags that are none is a mistake, not a column
+/// of word labels.
+fn refuse_stray_tags(
+    config: &RunConfig,
+    corpora: &Corpora,
+    columns: &[Vec<String>],
+    detection: &tags::Detection,
+) -> Result<()> {
+    let Some(stray) = detection.stray() else { return Ok(()) };
+    let mut places = corpora.train.iter().zip(columns).filter_map(|(sentence, column)| {
+        let token = column.iter().position(|tag| tag == stray)?;
+        sentence.token_place(token)
+    });
+    let place = places.next().map(|(path, line)| (path.to_owned(), Some(line)));
+    let (path, line) = place.unwrap_or_else(|| (config.data.train.clone(), None));
+    let problem = format!(
+        "`{stray}` is no tag of spans, such as B-{stray} or O, as the others of `{}` are; mend it",
+        config.data.layer
+    );
+    Err(Error::Data { path, line, problem })
 }

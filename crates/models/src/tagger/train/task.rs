@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use candle_core::{Tensor, Var};
-use glossator_hub::{Tensor as Stored, write_tensors};
+use glossator_hub::{FORMAT, Tensor as Stored, write_tensors};
 use glossator_nn::{Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll};
 use glossator_text::{Dictionary, Sentence, batch, tags};
-use glossator_train::{BoxError, Evaluation, Loss, Task};
+use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
+use sha2::{Digest, Sha256};
 
 use super::{
     data::{Corpora, gold_column},
@@ -14,9 +15,9 @@ use super::{
     write,
 };
 use crate::{
-    Result, RunConfig, TokenBatch,
-    embeddings::{Prepared, TrainedEmbedding, dictionary_file},
-    tagger::{FORMAT, KIND, Labels, Tagger, TaggerModel},
+    Error, Result, RunConfig, TokenBatch,
+    embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding, dictionary_file},
+    tagger::{KIND, Labels, Tagger, TaggerModel},
 };
 
 /// A tagger in training.
@@ -27,6 +28,10 @@ pub(super) struct TaggerTask<'a> {
     labels: Labels,
     mask: Mask,
     gold: Vec<Vec<usize>>,
+    /// Weight of each tag in the loss without a CRF.
+    class_weights: Vec<f32>,
+    /// Hash of the model's settings and of the data.
+    fingerprint: String,
     prepared: Vec<Prepared>,
     params: ParamSet,
     embeddings: Vec<Box<dyn TrainedEmbedding>>,
@@ -65,6 +70,15 @@ impl<'a> TaggerTask<'a> {
             false => None,
         };
         start.fill(&params)?;
+        let mut tagger = tagger;
+        for embedding in &mut tagger.embeddings {
+            // The file of given vectors is named, its folder is nobody's business.
+            if let EmbeddingConfig::Words(words) = embedding {
+                let name = words.vectors.as_deref().and_then(Path::file_name);
+                words.vectors = name.map(Into::into);
+            }
+        }
+        let class_weights = class_weights(config, &labels)?;
         let model = TaggerModel {
             kind: KIND.to_owned(),
             format: FORMAT,
@@ -75,12 +89,16 @@ impl<'a> TaggerTask<'a> {
             tagger,
         };
         let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
+        let gold = gold.collect::<Result<Vec<_>>>()?;
+        let fingerprint = fingerprint(&model, &start.embeddings, corpora, &gold);
         Ok(Self {
             config,
             corpora,
             model,
             mask: labels.mask(),
-            gold: gold.collect::<Result<_>>()?,
+            gold,
+            class_weights,
+            fingerprint,
             labels,
             prepared: start.embeddings,
             params,
@@ -117,12 +135,7 @@ impl<'a> TaggerTask<'a> {
                 crf_loss(&emissions, transitions, &self.mask, &tokens.lengths, &gold)
                     .map_err(glossator_nn::Error::from)?
             }
-            None => {
-                let weights = &self.model.tagger.class_weights;
-                let weight = |tag: &String| weights.get(tag).copied().unwrap_or(1.0);
-                let weights: Vec<f32> = self.model.labels.iter().map(weight).collect();
-                weighted_nll(&emissions, &gold, &weights)?
-            }
+            None => weighted_nll(&emissions, &gold, &self.class_weights)?,
         };
         Ok(Loss { sum, count: batch.len(), tokens: tokens.tokens.len() })
     }
@@ -206,6 +219,63 @@ impl Task for TaggerTask<'_> {
     fn save(&self, dir: &Path) -> Result<(), BoxError> {
         Ok(self.save_files(dir)?)
     }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { json: self.fingerprint.clone().into(), ..Snapshot::default() }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
+        if snapshot.json == *self.fingerprint {
+            return Ok(());
+        }
+        Err(Box::new(Error::Resume {
+            problem: "the corpora, the [tagger] or the [model] settings are not those that the \
+                      run began with; put them back, or start anew with --force",
+        }))
+    }
+}
+
+/// Weight of each tag; a class of spans weighs all its tags.
+fn class_weights(config: &RunConfig, labels: &Labels) -> Result<Vec<f32>> {
+    let given = &config.tagger.class_weights;
+    let names = labels.names();
+    let class = |tag: &'_ str| match labels.scheme() {
+        Some(_) => tags::parse(tag).1.to_owned(),
+        None => tag.to_owned(),
+    };
+    if let Some(unknown) =
+        given.keys().find(|key| !names.iter().any(|tag| tag == *key || class(tag) == **key))
+    {
+        let path = config.data.train.clone();
+        let problem = format!(
+            "`{unknown}` of tagger.class_weights is none of its labels: {}",
+            names.join(", ")
+        );
+        return Err(Error::Data { path, line: None, problem });
+    }
+    let weight = |tag: &String| given.get(tag).or_else(|| given.get(&class(tag)));
+    Ok(names.iter().map(|tag| weight(tag).copied().unwrap_or(1.0)).collect())
+}
+
+/// Hash of everything a run stands on but its `[training]` settings.
+fn fingerprint(
+    model: &TaggerModel,
+    embeddings: &[Prepared],
+    corpora: &Corpora,
+    gold: &[Vec<usize>],
+) -> String {
+    let mut hash = Sha256::new();
+    // The debug form names every field and separates every item.
+    hash.update(format!("{model:?}"));
+    for embedding in embeddings {
+        embedding.dictionary.iter().for_each(|item| hash.update(format!("{item:?}")));
+    }
+    for sentence in corpora.train.iter().chain(&corpora.dev) {
+        sentence.tokens().for_each(|token| hash.update(format!("{token:?}")));
+        hash.update("\n");
+    }
+    gold.iter().flatten().for_each(|tag| hash.update(tag.to_le_bytes()));
+    format!("{:x}", hash.finalize())
 }
 
 /// Numbers of a sentence's gold tags, in the model's scheme.
@@ -215,6 +285,12 @@ fn gold(sentence: &Sentence, column: &str, labels: &Labels) -> Result<Vec<usize>
         Some(scheme) => tags::convert(&column, scheme),
         None => column.into_iter().map(str::to_owned).collect(),
     };
-    // Every tag is known: the labels were made from these sentences, or cover them.
-    Ok(names.iter().map(|name| labels.number(name).unwrap_or(0)).collect())
+    let number = |name: &String| {
+        labels.number(name).ok_or_else(|| {
+            let place = sentence.place();
+            let (path, line) = place.map_or(Default::default(), |(p, l)| (p.to_owned(), Some(l)));
+            Error::Data { path, line, problem: format!("`{name}` is none of the model's labels") }
+        })
+    };
+    names.iter().map(number).collect()
 }
