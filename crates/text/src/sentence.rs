@@ -98,7 +98,9 @@ impl Sentence {
         self.tokens[i].clone()
     }
 
-    /// Where the text starts in the document.
+    /// Where the text starts in the document. A byte order mark is a character of
+    /// a document of raw text, of lines or of tokens, so text behind it starts at
+    /// byte 3.
     pub fn start(&self) -> Position {
         self.start
     }
@@ -174,6 +176,18 @@ impl Sentence {
     /// File and line (from 1) where the sentence started, for messages.
     pub fn place(&self) -> Option<(&Path, usize)> {
         self.place.as_ref().map(|(path, line)| (&**path, *line))
+    }
+
+    /// File and line (from 1) of token `i`, for messages: for columns the line of
+    /// its own row, else that of the sentence. `None` if there is no such token,
+    /// or the sentence was not read from a file.
+    pub fn token_place(&self, i: usize) -> Option<(&Path, usize)> {
+        let (path, line) = self.place().filter(|_| i < self.len())?;
+        let row = match &self.source {
+            Source::Rows(rows) => rows.line_of(i),
+            _ => None,
+        };
+        Some((path, row.unwrap_or(line)))
     }
 
     /// Tells where the sentence comes from.

@@ -38,6 +38,8 @@ impl Source {
 pub struct Meta {
     pub(crate) fields: Vec<(String, Box<RawValue>)>,
     pub(crate) columns: Vec<(String, Vec<String>)>,
+    /// The "doc" of an output that was read back.
+    pub(crate) doc: Option<Box<RawValue>>,
 }
 
 impl Meta {
@@ -49,7 +51,8 @@ impl Meta {
 
 impl PartialEq for Meta {
     fn eq(&self, other: &Self) -> bool {
-        self.columns == other.columns && self.fields().eq(other.fields())
+        let doc = |meta: &Self| meta.doc.as_ref().map(|doc| doc.get().to_owned());
+        self.columns == other.columns && self.fields().eq(other.fields()) && doc(self) == doc(other)
     }
 }
 
@@ -99,10 +102,15 @@ fn trimmed(row: &str, cell: Range<usize>) -> Range<usize> {
 /// them: comments, ranges, empty nodes, blank lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
-    /// From the end of the sentence before to the end of this one.
+    /// From the end of the sentence before to the end of this one; lines without
+    /// a row, of a sentence without tokens, if none follows or they are many.
     pub(crate) raw: String,
     /// The rows of the tokens in it, without line ends.
     pub(crate) words: Vec<Range<usize>>,
+    /// The number of the first line.
+    pub(crate) line: usize,
+    /// Whether the line before it is not blank.
+    pub(crate) continues: bool,
     pub(crate) layout: Arc<Layout>,
 }
 
@@ -120,6 +128,12 @@ impl Rows {
     /// The names of the columns.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.layout.names.iter().map(String::as_str)
+    }
+
+    /// The line of token `i`.
+    pub(crate) fn line_of(&self, i: usize) -> Option<usize> {
+        let before = &self.raw.as_bytes()[..self.words.get(i)?.start];
+        Some(self.line + memchr::memchr_iter(b'\n', before).count())
     }
 
     fn column(&self, name: &str) -> Option<Vec<&str>> {
@@ -214,7 +228,7 @@ mod tests {
     fn rows(raw: &str, words: &[Range<usize>], tabs: bool) -> Rows {
         let names = vec!["token".to_owned(), "pos".to_owned()];
         let layout = Arc::new(Layout { conllu: false, tabs, names });
-        Rows { raw: raw.to_owned(), words: words.to_vec(), layout }
+        Rows { raw: raw.to_owned(), words: words.to_vec(), line: 1, continues: false, layout }
     }
 
     #[test]

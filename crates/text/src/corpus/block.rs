@@ -1,7 +1,10 @@
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::columns::BOUNDARY;
 use super::input::{Input, chomp};
-use crate::{Error, Result};
+use crate::source::Layout;
+use crate::{Error, Result, Rows, Sentence, Source};
 
 /// What a line of a file of columns is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +21,31 @@ pub(super) enum Kind {
     Word,
 }
 
-/// The lines from the end of one sentence to the end of the next.
+/// Bytes of lines without a row after which these are given out as a block.
+const LONG: usize = 64 << 10;
+
+/// The lines from the end of one sentence to the end of the next; without a row,
+/// if they are too many or there is no next sentence.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub raw: String,
     /// The rows of tokens in `raw`, without line ends.
     pub words: Vec<Range<usize>>,
-    /// The line of the first row; 0 if there is none.
+    /// The first line, and that of the first row; 0 if there is none.
+    pub start: usize,
     pub line: usize,
+    /// Whether no blank line stands before the first line, but another.
+    pub continues: bool,
     closed: bool,
 }
 
 impl Block {
+    /// The sentence with these lines as its source.
+    pub fn give(self, sentence: Sentence, layout: Arc<Layout>) -> Sentence {
+        let Block { raw, words, start, continues, .. } = self;
+        sentence.with_source(Source::Rows(Rows { raw, words, line: start, continues, layout }))
+    }
+
     fn has_rows(&self) -> bool {
         self.line > 0
     }
@@ -40,6 +56,9 @@ impl Block {
     }
 
     fn add(&mut self, line: &str, number: usize, kind: Kind) {
+        if self.start == 0 {
+            self.start = number;
+        }
         if matches!(kind, Kind::Row | Kind::Word) && !self.has_rows() {
             self.line = number;
         }
@@ -52,14 +71,26 @@ impl Block {
     }
 }
 
-/// Cuts a file of columns into blocks that hold every byte of it, as long as it
-/// has a row. Lines behind the last sentence belong to its block, so a block is
-/// given out when a row of the next is seen.
+/// A line of a file of columns, without its line end.
+pub(super) struct Line<'a> {
+    pub text: &'a str,
+    /// From 1.
+    pub number: usize,
+    /// Whether it starts as a mark between documents does, and no row is before
+    /// or behind it.
+    pub alone: bool,
+}
+
+/// Cuts a file of columns into blocks that hold every byte of it. Lines behind
+/// the last sentence belong to its block, so a block is given out when a row of
+/// the next is seen.
 pub(super) struct Blocks {
     pub input: Input,
     line: String,
     block: Block,
     before: Option<Block>,
+    /// Whether the last line, if there is one, was blank.
+    after_blank: bool,
     /// An error that comes behind the blocks before it.
     failed: Option<Error>,
     ended: bool,
@@ -71,7 +102,15 @@ impl Blocks {
         if input.marked() {
             block.raw.push('\u{feff}');
         }
-        Blocks { input, line: String::new(), block, before: None, failed: None, ended: false }
+        Blocks {
+            input,
+            line: String::new(),
+            block,
+            before: None,
+            after_blank: true,
+            failed: None,
+            ended: false,
+        }
     }
 
     /// Whether the input has ended well, so that the block given out was the
@@ -80,11 +119,10 @@ impl Blocks {
         self.ended && self.failed.is_none()
     }
 
-    /// The next block; `kind` says what a line (without line end) is, whose
-    /// number it is told.
+    /// The next block; `kind` says what a line is.
     pub fn next(
         &mut self,
-        mut kind: impl FnMut(&str, usize) -> Result<Kind>,
+        mut kind: impl FnMut(Line<'_>) -> Result<Kind>,
     ) -> Result<Option<Block>> {
         loop {
             if let Some(block) = self.ready() {
@@ -103,36 +141,45 @@ impl Blocks {
 
     /// A block that is complete.
     fn ready(&mut self) -> Option<Block> {
-        if !self.block.has_rows() && !self.ended {
+        let long = !self.block.has_rows() && self.block.raw.len() >= LONG;
+        if !(self.block.has_rows() || long || self.ended) {
             return None;
         }
         match self.before.take() {
             Some(mut before) => {
                 if !self.block.has_rows() {
-                    before.raw.push_str(&std::mem::take(&mut self.block.raw));
+                    before.raw.push_str(&std::mem::take(&mut self.block).raw);
                 }
                 Some(before)
             }
-            None if self.ended => Some(std::mem::take(&mut self.block)).filter(Block::has_rows),
+            None if self.ended || long => {
+                Some(std::mem::take(&mut self.block)).filter(|block| !block.raw.is_empty())
+            }
             None => None,
         }
     }
 
     /// Reads a line.
-    fn read(&mut self, kind: &mut impl FnMut(&str, usize) -> Result<Kind>) -> Result<()> {
+    fn read(&mut self, kind: &mut impl FnMut(Line<'_>) -> Result<Kind>) -> Result<()> {
         let number = self.input.line();
         self.line.clear();
         if !self.input.read_line(&mut self.line)? {
             self.ended = true;
             return Ok(());
         }
-        let kind = kind(chomp(&self.line), number)?;
+        let inside = self.block.has_rows() && !self.block.closed;
+        let alone = self.line.starts_with(BOUNDARY) && !inside && self.input.blank_follows()?;
+        let kind = kind(Line { text: chomp(&self.line), number, alone })?;
         if self.block.has_rows()
             && (kind == Kind::Boundary || (self.block.closed && kind != Kind::Blank))
         {
             self.before = Some(std::mem::take(&mut self.block));
         }
+        if self.block.start == 0 {
+            self.block.continues = !self.after_blank;
+        }
         self.block.add(&self.line, number, kind);
+        self.after_blank = kind == Kind::Blank;
         Ok(())
     }
 }
@@ -151,9 +198,9 @@ mod tests {
         let input =
             Input::new(Box::new(std::io::Cursor::new(text.to_owned())), Path::new("f"), false);
         let mut blocks = Blocks::new(input.expect("input"));
-        let mut kind = |line: &str, _| {
-            Ok(match line.chars().next() {
-                _ if is_blank(line) => Kind::Blank,
+        let mut kind = |line: Line<'_>| {
+            Ok(match line.text.chars().next() {
+                _ if is_blank(line.text) => Kind::Blank,
                 Some('#') => Kind::Comment,
                 Some('-') => Kind::Boundary,
                 Some('r') => Kind::Row,
@@ -178,8 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_rows_has_no_block() {
+    fn a_file_without_rows_keeps_its_bytes() {
         assert!(blocks("").is_empty());
-        assert!(blocks("\n# a\n\n").is_empty());
+        assert_eq!(blocks("\n# a\n\n"), [("\n# a\n\n".to_owned(), 0, 0)]);
+    }
+
+    #[test]
+    fn many_lines_without_rows_come_in_pieces() {
+        let run = "# a comment\n".repeat(20_000);
+        for text in [run.clone(), format!("{run}w\n\n"), format!("w\n\n{run}")] {
+            let found = blocks(&text);
+            assert!(found.iter().all(|block| block.0.len() < 2 * LONG), "{}", found.len());
+            assert_eq!(found.iter().map(|block| block.0.as_str()).collect::<String>(), text);
+        }
     }
 }

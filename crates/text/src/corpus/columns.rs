@@ -65,10 +65,14 @@ pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') && !line.contains('\t')
 }
 
-/// Whether the line marks the start of a document.
+/// What a mark between documents starts with.
+pub(super) const BOUNDARY: &str = "-DOCSTART-";
+
+/// Whether the line may mark the start of a document: its other cells are empty.
 pub(super) fn is_boundary(line: &str) -> bool {
-    line.strip_prefix("-DOCSTART-")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+    let mut cells = line.split([' ', '\t']);
+    let empty = |cell| matches!(cell, "" | "O" | "_" | "-" | "-X-" | BOUNDARY);
+    cells.next() == Some(BOUNDARY) && cells.all(empty)
 }
 
 #[cfg(test)]

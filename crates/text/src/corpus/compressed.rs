@@ -1,11 +1,12 @@
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// A stream of bytes.
 pub(super) type Bytes = Box<dyn Read + Send>;
@@ -29,12 +30,19 @@ impl Compression {
         }
     }
 
-    fn magic(self) -> &'static [u8] {
+    /// What a file may start with.
+    fn magics(self) -> &'static [&'static [u8]] {
         match self {
-            Compression::Gzip => &[0x1F, 0x8B],
-            Compression::Xz => &[0xFD, b'7', b'z', b'X', b'Z', 0],
-            Compression::Zstd => &[0x28, 0xB5, 0x2F, 0xFD],
+            Compression::Gzip => &[&[0x1F, 0x8B]],
+            Compression::Xz => &[&[0xFD, b'7', b'z', b'X', b'Z', 0]],
+            // A frame, or the skippable frame that parallel compressors put first.
+            Compression::Zstd => &[&[0x28, 0xB5, 0x2F, 0xFD], &[0x50, 0x2A, 0x4D, 0x18]],
         }
+    }
+
+    /// Whether one of its magics passes the test.
+    fn has_magic(self, test: impl Fn(&[u8]) -> bool) -> bool {
+        self.magics().iter().any(|magic| test(magic))
     }
 
     fn of_path(path: &Path) -> Option<Compression> {
@@ -58,13 +66,15 @@ impl Compression {
 pub(super) fn decompressed(mut input: Bytes, path: &Path) -> io::Result<Bytes> {
     let mut start = Vec::new();
     let mut found = None;
-    while found.is_none() && Compression::ALL.iter().any(|kind| kind.magic().starts_with(&start)) {
+    while found.is_none()
+        && Compression::ALL.iter().any(|kind| kind.has_magic(|magic| magic.starts_with(&start)))
+    {
         let mut byte = [0];
         if !read_byte(&mut input, &mut byte)? {
             break;
         }
         start.push(byte[0]);
-        found = Compression::ALL.into_iter().find(|kind| kind.magic() == start);
+        found = Compression::ALL.into_iter().find(|kind| kind.has_magic(|magic| magic == start));
     }
     let input = io::Cursor::new(start).chain(input);
     Ok(match found.or_else(|| Compression::of_path(path)) {
@@ -108,9 +118,9 @@ impl Decoder {
         let failed = Arc::new(AtomicBool::new(false));
         let input = Watched { inner: input, failed: failed.clone() };
         let inner: Bytes = match compression {
-            Compression::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::new(input))),
+            Compression::Gzip => Box::new(Members(Some(GzDecoder::new(io::BufReader::new(input))))),
             Compression::Xz => Box::new(XzReader::new(io::BufReader::new(input), true)),
-            Compression::Zstd => Box::new(Frames::Between(Some(io::BufReader::new(input)))),
+            Compression::Zstd => Box::new(Frames::new(io::BufReader::new(input))),
         };
         Decoder { inner, failed }
     }
@@ -148,44 +158,106 @@ impl Read for Watched {
 
 type Buffered = io::BufReader<Watched>;
 
+/// The members of a gzip file, one behind the other; zeros between and behind
+/// them are padding.
+struct Members(Option<GzDecoder<Buffered>>);
+
+impl Read for Members {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let rest = self.0.take().map(GzDecoder::into_inner);
+            self.0 = rest.map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The member behind the padding, if there is one.
+fn next_member(mut input: Buffered) -> io::Result<Option<GzDecoder<Buffered>>> {
+    loop {
+        let ahead = input.fill_buf()?;
+        let (len, zeros) = (ahead.len(), ahead.iter().take_while(|byte| **byte == 0).count());
+        input.consume(zeros);
+        if zeros < len {
+            return Ok(Some(GzDecoder::new(input)));
+        } else if len == 0 {
+            return Ok(None);
+        }
+    }
+}
+
 /// The frames of a zstd file, one behind the other.
-enum Frames {
-    Inside(Box<StreamingDecoder<Buffered, ruzstd::decoding::FrameDecoder>>),
-    Between(Option<Buffered>),
+struct Frames {
+    input: Buffered,
+    decoder: FrameDecoder,
+    /// Whether a frame was begun and is not yet read to its end.
+    inside: bool,
+    /// Whether a frame was seen: an empty file has none, and is damaged.
+    begun: bool,
 }
 
 impl Read for Frames {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match std::mem::replace(self, Frames::Between(None)) {
-                Frames::Inside(mut decoder) => {
-                    let read = decoder.read(buffer)?;
-                    if read > 0 || buffer.is_empty() {
-                        *self = Frames::Inside(decoder);
-                        return Ok(read);
-                    }
-                    *self = Frames::Between(Some(decoder.into_inner()));
-                    if self.at_end()? {
-                        return Ok(0);
-                    }
+            if self.inside {
+                let read = self.read_frame(buffer)?;
+                if read > 0 || buffer.is_empty() {
+                    return Ok(read);
                 }
-                Frames::Between(None) => return Ok(0),
-                Frames::Between(Some(input)) => {
-                    let decoder = StreamingDecoder::new(input).map_err(io::Error::other)?;
-                    *self = Frames::Inside(Box::new(decoder));
-                }
+                self.end_frame()?;
+            } else if self.begun && self.input.fill_buf()?.is_empty() {
+                return Ok(0);
+            } else {
+                self.begin_frame()?;
             }
         }
     }
 }
 
 impl Frames {
-    /// Whether no frame follows.
-    fn at_end(&mut self) -> io::Result<bool> {
-        use io::BufRead;
-        match self {
-            Frames::Between(Some(input)) => Ok(input.fill_buf()?.is_empty()),
-            _ => Ok(false),
+    fn new(input: Buffered) -> Frames {
+        Frames { input, decoder: FrameDecoder::new(), inside: false, begun: false }
+    }
+
+    /// Reads a frame's header, or skips a frame that holds no data.
+    fn begin_frame(&mut self) -> io::Result<()> {
+        self.begun = true;
+        match self.decoder.init(&mut self.input) {
+            Ok(()) => self.inside = true,
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                length,
+                ..
+            })) => {
+                let length = u64::from(length);
+                if io::copy(&mut (&mut self.input).take(length), &mut io::sink())? < length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        Ok(())
+    }
+
+    fn read_frame(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+            let one = BlockDecodingStrategy::UptoBlocks(1);
+            self.decoder.decode_blocks(&mut self.input, one).map_err(io::Error::other)?;
+        }
+        self.decoder.read(buffer)
+    }
+
+    /// Compares the checksum, if the frame has one.
+    fn end_frame(&mut self) -> io::Result<()> {
+        self.inside = false;
+        match self.decoder.get_checksum_from_data() {
+            want @ Some(_) if want != self.decoder.get_calculated_checksum() => {
+                Err(io::Error::other("the checksum of a frame does not match"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -247,6 +319,36 @@ mod tests {
     }
 
     #[test]
+    fn a_flipped_byte_of_a_zstd_frame_is_noticed() {
+        let mut packed = pack(Compression::Zstd, b"The grass is green.");
+        let at = packed.windows(5).position(|bytes| bytes == b"grass").expect("a raw block");
+        packed[at] ^= 1;
+        let error = unpack(&packed, "-").expect_err("a wrong checksum");
+        assert!(BadData::is_in(&error) && error.to_string().contains("checksum"), "{error}");
+    }
+
+    #[test]
+    fn skippable_zstd_frames_are_skipped() {
+        let skippable = [&[0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0][..], b"any"].concat();
+        let frame = pack(Compression::Zstd, b"grass");
+        let packed = [&skippable[..], &frame, &skippable, &skippable, &frame, &skippable].concat();
+        assert_eq!(unpack(&packed, "-").expect("sound data"), b"grassgrass");
+        for cut in [2, 5, 9] {
+            let bad = unpack(&[&frame[..], &skippable[..cut]].concat(), "-");
+            assert!(bad.is_err_and(|error| BadData::is_in(&error)), "{cut}");
+        }
+    }
+
+    #[test]
+    fn zeros_behind_a_gzip_member_are_padding() {
+        let member = pack(Compression::Gzip, b"grass");
+        let packed = [&member[..], &[0; 700], &member, &[0; 9]].concat();
+        assert_eq!(unpack(&packed, "-").expect("sound data"), b"grassgrass");
+        let garbage = [&member[..], &[0, 0, 7]].concat();
+        assert!(unpack(&garbage, "-").is_err_and(|error| BadData::is_in(&error)));
+    }
+
+    #[test]
     fn a_failing_file_is_no_bad_data() {
         struct Broken;
         impl Read for Broken {
@@ -255,7 +357,7 @@ mod tests {
             }
         }
         for compression in Compression::ALL {
-            let start = io::Cursor::new(compression.magic().to_vec());
+            let start = io::Cursor::new(compression.magics()[0].to_vec());
             let mut input =
                 decompressed(Box::new(start.chain(Broken)), Path::new("-")).expect("a start");
             let error = input.read(&mut [0; 9]).expect_err("broken");

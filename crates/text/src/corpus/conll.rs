@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use super::block::{Block, Blocks, Kind, is_blank};
-use super::columns::{self, TOKEN};
+use super::columns::{self, BOUNDARY, TOKEN};
 use super::input::Input;
 use super::{Reader, Warnings};
 use crate::source::Layout;
-use crate::{Error, Position, Result, Rows, Sentence, Source};
+use crate::{Error, Position, Result, Sentence};
 
 /// A reader of columns. The document is the sentences' texts, joined by
 /// newlines.
@@ -26,8 +26,10 @@ impl ConllReader {
         Ok(ConllReader { blocks: Blocks::new(input), document, position, names, layout: None })
     }
 
-    fn sentence(&mut self, block: Block, layout: Arc<Layout>) -> Sentence {
+    fn sentence(&mut self, block: Block) -> Sentence {
+        let layout = self.layout.clone().unwrap_or_else(no_layout);
         let column = layout.index(TOKEN).unwrap_or(0);
+        let line = block.line.max(block.start);
         let token = |row: &str| layout.cells(row).nth(column).unwrap_or_default();
         let tokens: Vec<&str> = block
             .words
@@ -36,9 +38,10 @@ impl ConllReader {
             .map(|row| &row[token(row)])
             .collect();
         let sentence = Sentence::from_tokens(&tokens).at(self.position);
-        self.position = sentence.end().after("\n");
-        let sentence = sentence.located(self.document, self.blocks.input.path(), block.line);
-        sentence.with_source(Source::Rows(Rows { raw: block.raw, words: block.words, layout }))
+        if !sentence.is_empty() {
+            self.position = sentence.end().after("\n");
+        }
+        block.give(sentence, layout).located(self.document, self.blocks.input.path(), line)
     }
 }
 
@@ -49,10 +52,11 @@ impl Reader for ConllReader {
             None => String::from_utf8_lossy(self.blocks.input.window()?).into_owned(),
         };
         let path = self.blocks.input.path().clone();
-        let block = self.blocks.next(|line, number| {
+        let block = self.blocks.next(|line| {
+            let (line, number, alone) = (line.text, line.number, line.alone);
             if is_blank(line) {
                 return Ok(Kind::Blank);
-            } else if columns::is_boundary(line) {
+            } else if line.trim_end() == BOUNDARY || (alone && columns::is_boundary(line)) {
                 return Ok(Kind::Boundary);
             } else if columns::is_comment(line) {
                 return Ok(Kind::Comment);
@@ -64,12 +68,17 @@ impl Reader for ConllReader {
             check_row(line, layout).map_err(|problem| problem.at(path.to_path_buf(), number))?;
             Ok(Kind::Word)
         })?;
-        Ok(block.zip(self.layout.clone()).map(|(block, layout)| self.sentence(block, layout)))
+        Ok(block.map(|block| self.sentence(block)))
     }
 
     fn warnings(&self) -> &Warnings {
         &self.blocks.input.warnings
     }
+}
+
+/// The layout of lines before the first row.
+fn no_layout() -> Arc<Layout> {
+    Arc::new(Layout { conllu: false, tabs: false, names: vec![TOKEN.to_owned()] })
 }
 
 enum Problem {
@@ -149,6 +158,40 @@ mod tests {
         let long = "x".repeat(100_000);
         let sentences = all(Format::Conll, &format!("{long}\tO\na\0b\tO\n"));
         assert_eq!(texts(&sentences), [format!("{long}|a\0b")]);
-        assert!(all(Format::Conll, "").is_empty() && all(Format::Conll, "\n\n \n").is_empty());
+        assert!(all(Format::Conll, "").is_empty());
+    }
+
+    #[test]
+    fn a_file_without_rows_is_a_sentence_without_tokens() {
+        for format in [Format::Conll, Format::Conllu] {
+            let sentences = all(format, "\n# only\n\n");
+            assert_eq!(texts(&sentences), [""]);
+            assert_eq!((sentences[0].text(), sentences[0].place().map(|p| p.1)), ("", Some(1)));
+            let Source::Rows(rows) = sentences[0].source() else { panic!("rows") };
+            assert_eq!(rows.raw(), "\n# only\n\n");
+        }
+    }
+
+    #[test]
+    fn a_docstart_among_rows_is_a_token() {
+        let tokens = |text: &str| texts(&all(Format::Conll, text));
+        assert_eq!(tokens("-DOCSTART-\t_\nis\t_\n\nso\t_\n"), ["-DOCSTART-|is", "so"]);
+        assert_eq!(tokens("a\tO\n-DOCSTART-\tO\n\nb\tO\n"), ["a|-DOCSTART-", "b"]);
+        assert_eq!(tokens("-DOCSTART-\tB-X\n\nb\tO\n"), ["-DOCSTART-", "b"]);
+        assert_eq!(tokens("-DOCSTART- -X- - _ O\n \t\nb N x y O\n"), ["b"]);
+        assert_eq!(tokens("a\tO\n-DOCSTART-\nb\tO\n"), ["a", "b"]);
+    }
+
+    #[test]
+    fn tokens_know_their_lines() {
+        let conll = all(Format::Conll, "# c\na O\nb O\n\n# d\n\nc O\n");
+        let row = "x\t_\tX\t_\t_\t_\t_\t_\t_\n";
+        let conllu = all(Format::Conllu, &format!("# c\n1-2\t{row}1\t{row}1.1\t{row}2\t{row}"));
+        let line = |sentence: &crate::Sentence, i| sentence.token_place(i).map(|place| place.1);
+        assert_eq!((line(&conll[0], 0), line(&conll[0], 1)), (Some(2), Some(3)));
+        assert_eq!((line(&conll[1], 0), line(&conll[1], 1)), (Some(7), None));
+        assert_eq!((line(&conllu[0], 0), line(&conllu[0], 1)), (Some(3), Some(5)));
+        let lines = all(Format::Lines, "a\nb c");
+        assert_eq!(line(&lines[1], 1), Some(2));
     }
 }

@@ -6,7 +6,7 @@ use super::block::{Block, Blocks, Kind, is_blank};
 use super::input::{Input, chomp};
 use super::{Reader, Warnings};
 use crate::source::{Layout, misc_value};
-use crate::{Error, Position, Result, Rows, Sentence, Source};
+use crate::{Error, Position, Result, Sentence};
 
 /// The columns of CoNLL-U.
 pub(super) const COLUMNS: [&str; 10] =
@@ -37,9 +37,11 @@ impl ConlluReader {
         let path = self.blocks.input.path();
         let (text, ranges) = text(&block.raw);
         let sentence = Sentence::of_parts(text, ranges, self.position);
-        self.position = sentence.end().after("\n");
-        let rows = Rows { raw: block.raw, words: block.words, layout: self.layout.clone() };
-        Ok(sentence.located(self.document, path, block.line).with_source(Source::Rows(rows)))
+        if !sentence.is_empty() {
+            self.position = sentence.end().after("\n");
+        }
+        let line = block.line.max(block.start);
+        Ok(block.give(sentence, self.layout.clone()).located(self.document, path, line))
     }
 }
 
@@ -47,7 +49,8 @@ impl Reader for ConlluReader {
     fn next(&mut self) -> Result<Option<Sentence>> {
         let path = self.blocks.input.path().clone();
         let ids = &mut self.ids;
-        let block = self.blocks.next(|line, number| {
+        let block = self.blocks.next(|line| {
+            let (line, number) = (line.text, line.number);
             if is_blank(line) {
                 ids.close(&path, number)?;
                 return Ok(Kind::Blank);

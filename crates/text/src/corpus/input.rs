@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Warnings;
 use super::compressed::{Bytes, decompressed};
-use crate::{Error, Result};
+use crate::{Error, Position, Result};
 
 /// Bytes read at a time, and bytes looked at to guess a format.
 const CHUNK: usize = 64 << 10;
@@ -60,6 +60,15 @@ impl Input {
         self.marked
     }
 
+    /// Where the text starts in the file: behind a byte order mark, if one opened
+    /// it.
+    pub fn start(&self) -> Position {
+        match self.marked {
+            true => Position::default().after("\u{feff}"),
+            false => Position::default(),
+        }
+    }
+
     /// The line the next byte is on, from 1.
     pub fn line(&self) -> usize {
         self.newlines + 1
@@ -70,6 +79,39 @@ impl Input {
         while self.ahead().len() < CHUNK && self.read_more()? {}
         let ahead = self.ahead();
         Ok(&ahead[..ahead.len().min(CHUNK)])
+    }
+
+    /// The line that starts `at` bytes ahead, with its line end, without giving it
+    /// out. None at the end, and none that ends behind the first 64 KiB, but of
+    /// a first line these.
+    pub fn peek_line(&mut self, at: usize) -> Result<Option<&[u8]>> {
+        let mut searched = at;
+        let end = loop {
+            let ahead = self.ahead();
+            let ahead = &ahead[..ahead.len().min(CHUNK)];
+            match memchr::memchr(b'\n', ahead.get(searched..).unwrap_or_default()) {
+                Some(newline) => break searched + newline + 1,
+                None => searched = ahead.len(),
+            }
+            if searched == CHUNK {
+                break if at == 0 { CHUNK } else { at };
+            } else if !self.read_more()? {
+                break searched;
+            }
+        };
+        Ok((end > at).then(|| &self.ahead()[at..end]))
+    }
+
+    /// Whether the next line is blank, or there is none.
+    pub fn blank_follows(&mut self) -> Result<bool> {
+        loop {
+            let mut ahead = self.ahead().iter().copied();
+            match ahead.find(|byte| !matches!(byte, b' ' | b'\t' | b'\r')) {
+                Some(byte) => return Ok(byte == b'\n'),
+                None if !self.read_more()? => return Ok(true),
+                None => {}
+            }
+        }
     }
 
     /// Appends the next line with its line end to `out`; false at the end.
@@ -90,9 +132,13 @@ impl Input {
 
     /// Appends some more text to `out`; false at the end.
     pub fn read_text(&mut self, out: &mut String) -> Result<bool> {
+        // What was looked at before, unless it is a part of a character.
+        let ahead = self.ahead().len();
+        if ahead > 0 && self.decode(ahead, self.ended, out)? > 0 {
+            return Ok(true);
+        }
         let more = self.read_more()?;
-        let len = self.ahead().len();
-        let decoded = self.decode(len, !more, out)?;
+        let decoded = self.decode(self.ahead().len(), !more, out)?;
         Ok(more || decoded > 0)
     }
 

@@ -1,20 +1,26 @@
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::align::{self, Unit};
 use super::input::{Input, chomp};
-use super::json_fields::{Object, Span, Token, columns};
+use super::json_fields::{Doc, Object, Span, Token, layers};
 use super::{Reader, Warnings};
 use crate::source::Meta;
-use crate::{Error, Position, Result, Sentence, Source, segment};
+use crate::tags::Scheme;
+use crate::{Error, Layer, Position, Result, Sentence, Source, segment};
 
 /// A reader of JSON objects, one a line, each a document: `{"text": …}`, which
-/// is split here, or `{"tokens": […]}`. Other fields are kept. Tokens may be
-/// objects, as the output of `jsonl` has them; its labels and spans are columns
-/// then. Blank lines are passed over.
+/// is split here, or `{"tokens": […]}`. Other fields are kept. Blank lines are
+/// passed over.
+///
+/// Tokens may be objects, as the output of `jsonl` has them. Its labels and spans
+/// are layers then, and columns, too. The unit of its offsets is not known: a
+/// sentence starts at `start` in all units, so what is written in the unit that
+/// was read has the offsets that were read.
 pub(super) struct JsonlReader {
     input: Input,
     document: usize,
@@ -45,9 +51,11 @@ impl JsonlReader {
                 Error::Field { path: path.to_path_buf(), line: number, problem }
             }
         })?;
-        let document = self.document + number - 1;
-        self.ready
-            .extend(sentences.into_iter().map(|sentence| sentence.located(document, path, number)));
+        let place = |sentence: Sentence| {
+            let line = doc_line(&sentence).unwrap_or(number);
+            sentence.located(self.document + line - 1, path, number)
+        };
+        self.ready.extend(sentences.into_iter().map(place));
         Ok(true)
     }
 }
@@ -61,6 +69,13 @@ impl Reader for JsonlReader {
     fn warnings(&self) -> &Warnings {
         &self.input.warnings
     }
+}
+
+/// The line of the input of which this sentence is, if an output told it.
+fn doc_line(sentence: &Sentence) -> Option<usize> {
+    let Source::Json(meta) = sentence.source() else { return None };
+    let line = meta.doc.as_ref()?.get().parse().ok()?;
+    (line > 0).then_some(line)
 }
 
 enum Problem {
@@ -96,11 +111,11 @@ fn of_text(text: &str, object: Object) -> Vec<Sentence> {
     if sentences.is_empty() {
         sentences.push(Sentence::default());
     }
-    let meta = Arc::new(Meta { fields: object.0, columns: Vec::new() });
+    let meta = Arc::new(Meta { fields: object.0, ..Meta::default() });
     sentences.into_iter().map(|sentence| sentence.with_source(Source::Json(meta.clone()))).collect()
 }
 
-/// A sentence of tokens, in the text if one is given and they stand in it.
+/// A sentence of tokens, in the text if one is given.
 fn of_tokens(
     text: Option<String>,
     tokens: &[Token],
@@ -110,22 +125,67 @@ fn of_tokens(
     if let Some(index) = words.iter().position(|word| word.is_empty()) {
         return Err(Problem::Field(format!("token {index} of \"tokens\" is empty")));
     }
-    let units: Vec<_> = words
-        .iter()
-        .enumerate()
-        .map(|(i, form)| Unit { form, words: i..i + 1, space: true })
-        .collect();
-    let placed =
-        text.and_then(|text| align::find(&text, &units, &words).map(|ranges| (text, ranges)));
-    let sentence = match placed {
-        Some((text, ranges)) => Sentence::of_parts(text, ranges, Position::default()),
+    let labelled = tokens.iter().any(|token| token.labelled().is_some());
+    let output = labelled || (tokens.is_empty() && object.has("spans") && object.has("meta"));
+    let start = if output { object.take_if::<usize>("start") } else { None };
+    if start.is_some() {
+        object.take_if::<usize>("end");
+    }
+    let start = start.unwrap_or(0);
+    let sentence = match text {
+        Some(text) => {
+            let ranges = by_offsets(&text, tokens, start).map_or_else(|| find(&text, &words), Ok);
+            Sentence::of_parts(text, ranges.map_err(Problem::Field)?, Position::default())
+        }
         None => Sentence::from_tokens(&words),
     };
-    let meta = match tokens.iter().any(|token| matches!(token, Token::Labelled(_))) {
-        true => meta_of_output(tokens, &mut object)?,
-        false => meta_of_lists(words.len(), object),
+    match output {
+        true => of_output(sentence, start, tokens, object),
+        false => Ok(sentence.with_source(json(meta_of_lists(words.len(), object)))),
+    }
+}
+
+fn json(meta: Meta) -> Source {
+    Source::Json(Arc::new(meta))
+}
+
+/// Where the tokens are by their own offsets, in characters; `None` if these are
+/// not there, or not in this unit.
+fn by_offsets(text: &str, tokens: &[Token], start: usize) -> Option<Vec<Range<usize>>> {
+    let mut bytes = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).enumerate();
+    let mut ranges = Vec::with_capacity(tokens.len());
+    let mut last = (0, 0);
+    for token in tokens {
+        let range = token.range()?;
+        let mut byte_of = |char: usize| {
+            let char = char.checked_sub(start)?;
+            if char > last.0 {
+                last = bytes.find(|(at, _)| *at == char)?;
+            }
+            (char == last.0).then_some(last.1)
+        };
+        let range = byte_of(range.start)?..byte_of(range.end)?;
+        ranges.push(Some(range).filter(|range| text[range.clone()] == *token.text())?);
+    }
+    Some(ranges)
+}
+
+/// Where the words are in the text: with white space only between them, or else
+/// one behind the other.
+fn find(text: &str, words: &[&str]) -> Result<Vec<Range<usize>>, String> {
+    let unit = |(i, form)| Unit { form, words: i..i + 1, space: true };
+    let units: Vec<_> = words.iter().copied().enumerate().map(unit).collect();
+    if let Some(ranges) = align::find(text, &units, words) {
+        return Ok(ranges);
+    }
+    let mut at = 0;
+    let place = |(i, word): (usize, &&str)| {
+        let gap = text[at..].find(*word).ok_or_else(|| format!("token {i} is not in \"text\""))?;
+        let start = at + gap;
+        at = start + word.len();
+        Ok(start..at)
     };
-    Ok(sentence.with_source(Source::Json(Arc::new(meta))))
+    words.iter().enumerate().map(place).collect()
 }
 
 /// Every field; those that are lists of one string a token are columns, too.
@@ -135,14 +195,31 @@ fn meta_of_lists(len: usize, object: Object) -> Meta {
     };
     let columns =
         object.0.iter().filter_map(|(name, value)| Some((name.clone(), list(value)?))).collect();
-    Meta { fields: object.0, columns }
+    Meta { fields: object.0, columns, doc: None }
 }
 
-/// The "meta" of an output that is read back, its labels and spans as columns.
-fn meta_of_output(tokens: &[Token], object: &mut Object) -> Result<Meta, Problem> {
-    let spans: Vec<Span> = field(object, "spans", "a list of spans")?.unwrap_or_default();
-    let meta: Object = field(object, "meta", "an object")?.unwrap_or_default();
-    Ok(Meta { fields: meta.0, columns: columns(tokens, &spans) })
+/// The sentence of an output that is read back: with its place, its layers,
+/// which are columns, too, and the fields of "meta" before all others.
+fn of_output(
+    sentence: Sentence,
+    start: usize,
+    tokens: &[Token],
+    mut object: Object,
+) -> Result<Sentence, Problem> {
+    let spans: Vec<Span> = field(&mut object, "spans", "a list of spans")?.unwrap_or_default();
+    let sequences = object.take_if("sequences").unwrap_or_default();
+    let layers = layers(tokens, &spans, sequences).map_err(Problem::Field)?;
+    let column = |layer: &Layer| (layer.name.clone(), layer.column(tokens.len(), Scheme::Iob2));
+    let columns = layers.iter().map(column).collect();
+    let doc = object.take_if::<Doc>("doc").and_then(|doc| to_raw_value(&doc).ok());
+    let mut fields = object.take_if::<Object>("meta").unwrap_or_default();
+    fields.0.retain(|(name, _)| !object.has(name));
+    fields.0.append(&mut object.0);
+    let meta = Meta { fields: fields.0, columns, doc };
+    let mut sentence =
+        sentence.at(Position { bytes: start, chars: start, utf16: start }).with_source(json(meta));
+    layers.into_iter().for_each(|layer| sentence.set_layer(layer));
+    Ok(sentence)
 }
 
 #[cfg(test)]
@@ -185,6 +262,62 @@ mod tests {
         assert_eq!(sentences[0].column("upos"), Some(vec!["PROPN", "_"]));
         let Source::Json(meta) = sentences[0].source() else { panic!("fields") };
         assert_eq!(meta.fields().collect::<Vec<_>>(), [("id", "7")]);
+    }
+
+    #[test]
+    fn fields_beside_token_objects_are_kept() {
+        let fields = |line: &str| {
+            let sentences = all(Format::Jsonl, line);
+            let Source::Json(meta) = sentences[0].source() else { panic!("fields") };
+            meta.fields().map(|(name, value)| format!("{name}={value} ")).collect::<String>()
+        };
+        assert_eq!(fields(r#"{"tokens":[{"text":"A"}],"id":7}"#), "id=7 ");
+        assert_eq!(
+            fields(r#"{"start":"x","tokens":[{"text":"A"}],"id":8,"meta":{"id":7,"b":[]}}"#),
+            "b=[] start=\"x\" id=8 "
+        );
+        assert_eq!(
+            fields(r#"{"tokens":[{"text":"A"}],"meta":1,"sequences":{}}"#),
+            "meta=1 sequences={} "
+        );
+    }
+
+    #[test]
+    fn a_given_text_is_kept_with_its_gaps() {
+        let ranges = |line: &str| {
+            let sentence = all(Format::Jsonl, line).remove(0);
+            let ranges: Vec<_> = (0..sentence.len()).map(|i| sentence.token_range(i)).collect();
+            (sentence.text().to_owned(), ranges)
+        };
+        let line = r#"{"text": "Hello, world", "tokens": ["Hello", "world"]}"#;
+        assert_eq!(ranges(line), ("Hello, world".to_owned(), vec![0..5, 7..12]));
+        // The offsets choose the second "ä", and count characters from "start".
+        let line = r#"{"text": "ä ä b", "start": 3, "tokens": [{"text": "ä", "start": 5, "end": 6}, {"text": "b", "start": 7, "end": 8}]}"#;
+        assert_eq!(ranges(line), ("ä ä b".to_owned(), vec![3..5, 6..7]));
+        // Offsets in bytes do not fit; the words are found.
+        let line = r#"{"text": "ä ä b", "tokens": [{"text": "ä", "start": 3, "end": 5}]}"#;
+        assert_eq!(ranges(line).1.first(), Some(&(0..2)));
+        let error = error(Format::Jsonl, r#"{"text": "a b", "tokens": ["b", "a"]}"#);
+        assert!(error.to_string().ends_with(":1: token 1 is not in \"text\""), "{error}");
+    }
+
+    #[test]
+    fn a_long_text_is_not_cut() {
+        let text = "word ".repeat(40_000);
+        let sentences = all(Format::Jsonl, &format!("{{\"text\": \"{text}\"}}"));
+        assert_eq!((sentences.len(), sentences[0].len()), (1, 40_000));
+    }
+
+    #[test]
+    fn spans_that_fit_no_tokens_are_refused() {
+        let token = r#"{"text":"a","start":0,"end":1}"#;
+        for spans in [
+            r#"{"layer":"x","start":0,"end":2,"label":"X"}"#,
+            r#"{"layer":"x","start":0,"end":1,"label":"X"},{"layer":"x","start":0,"end":1,"label":"Y"}"#,
+        ] {
+            let line = format!(r#"{{"tokens":[{token}],"spans":[{spans}]}}"#);
+            assert!(matches!(error(Format::Jsonl, &line), Error::Field { line: 1, .. }), "{line}");
+        }
     }
 
     #[test]

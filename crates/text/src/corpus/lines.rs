@@ -31,7 +31,10 @@ impl Reader for LineReader {
         if !self.input.read_line(&mut self.line)? {
             return Ok(None);
         }
-        let sentence = (self.split)(chomp(&self.line)).with_source(Source::Line);
+        let mut sentence = (self.split)(chomp(&self.line)).with_source(Source::Line);
+        if number == 1 {
+            sentence = sentence.at(self.input.start());
+        }
         Ok(Some(sentence.located(self.document + number - 1, self.input.path(), number)))
     }
 
@@ -65,6 +68,16 @@ mod tests {
         let places: Vec<_> =
             sentences.iter().map(|s| (s.document(), s.place().map(|place| place.1))).collect();
         assert_eq!(places, [(0, Some(1)), (1, Some(2)), (2, Some(3))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_counts_in_the_offsets_of_its_line() {
+        for format in [Format::Lines, Format::Tokens] {
+            let sentences = all(format, "\u{feff}Go on\nGo");
+            let start = sentences[0].token_positions()[1].0;
+            assert_eq!((start.bytes, start.chars, start.utf16), (6, 4, 4), "{format}");
+            assert_eq!((sentences[0].text(), sentences[1].start().bytes), ("Go on", 0), "{format}");
+        }
     }
 
     #[test]

@@ -3,8 +3,12 @@
 //!
 //! A reader is an iterator of sentences. It holds one sentence at a time and,
 //! for raw text, a bounded window; a file of columns is written back byte for
-//! byte but for the columns added. A file in which there is no token yields no
-//! sentence, so nothing of it is written back.
+//! byte but for the columns added. Lines of such a file that belong to no
+//! sentence come with one without tokens: those of a file without a row, and a
+//! long run of comments or blank lines, in pieces.
+//!
+//! A byte order mark is accepted. In raw text, lines and tokens it counts in the
+//! offsets, which point into the file as it is: what follows it starts at byte 3.
 
 mod align;
 mod block;
@@ -118,7 +122,7 @@ pub fn read(
     let format = match options.format {
         Format::Auto => match Format::of_path(path) {
             Some(format) => format,
-            None => Format::of_content(input.window()?),
+            None => Format::of_content(&mut input)?,
         },
         format => format,
     };

@@ -23,6 +23,16 @@ impl Read for Dribble {
     }
 }
 
+/// A reader that fails, put behind what has arrived: who asks for more than he
+/// needs, fails.
+pub(crate) struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
 pub(crate) fn options(format: Format) -> ReadOptions {
     ReadOptions { format, ..ReadOptions::default() }
 }

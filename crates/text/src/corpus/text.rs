@@ -2,10 +2,11 @@ use std::collections::VecDeque;
 
 use super::input::Input;
 use super::{Reader, Warnings};
-use crate::segment::{self, WINDOW};
+use crate::segment::{self, Extent, LIMIT, WINDOW};
 use crate::{Position, Result, Sentence};
 
-/// A reader of raw text, which holds one window of it.
+/// A reader of raw text, which holds one window of it. Sentences are given out
+/// as soon as they are certain.
 pub(super) struct TextReader {
     input: Input,
     document: usize,
@@ -13,28 +14,53 @@ pub(super) struct TextReader {
     text: String,
     position: Position,
     line: usize,
+    /// Whether a newline has arrived since the text was last split, of which so
+    /// many bytes were left.
+    fresh: bool,
+    left: usize,
     ended: bool,
     ready: VecDeque<Sentence>,
 }
 
 impl TextReader {
     pub fn new(input: Input, document: usize) -> TextReader {
-        let (text, position, ready) = (String::new(), Position::default(), VecDeque::new());
-        TextReader { input, document, text, position, line: 1, ended: false, ready }
+        TextReader {
+            document,
+            text: String::new(),
+            position: input.start(),
+            line: 1,
+            fresh: false,
+            left: 0,
+            ended: false,
+            ready: VecDeque::new(),
+            input,
+        }
+    }
+
+    /// Reads until there is enough to look at.
+    fn fill(&mut self) -> Result<Extent> {
+        // A buffer far larger than a window is never made: a read is smaller.
+        while self.text.len() <= WINDOW && !self.ended {
+            // Looked at after each line, a long sentence would cost its square.
+            if self.fresh && self.text.len() > self.left + self.left / 8 {
+                return Ok(Extent::Part);
+            }
+            let len = self.text.len();
+            self.ended = !self.input.read_text(&mut self.text)?;
+            self.fresh |= self.text[len..].contains('\n');
+        }
+        Ok(if self.text.len() <= WINDOW { Extent::Rest } else { Extent::Full })
     }
 
     /// Splits the next window; false at the end.
     fn split(&mut self) -> Result<bool> {
-        while self.text.len() <= WINDOW && !self.ended {
-            self.ended = !self.input.read_text(&mut self.text)?;
-        }
+        let extent = self.fill()?;
         if self.text.is_empty() {
             return Ok(false);
         }
-        // A buffer far larger than a window is never made: a read is smaller.
         let text = std::mem::take(&mut self.text);
         let end = text.floor_char_boundary(WINDOW);
-        let found = segment::window(&text[..end], self.ended && end == text.len());
+        let found = segment::window(&text[..end], LIMIT, extent);
         let mut from = 0;
         for range in found.sentences {
             self.pass(&text[from..range.start]);
@@ -47,6 +73,10 @@ impl TextReader {
         self.input.warnings.forced_breaks += found.forced;
         self.text = text;
         self.text.drain(..found.consumed);
+        (self.fresh, self.left) = match extent {
+            Extent::Full => (true, 0),
+            _ => (false, self.text.len()),
+        };
         Ok(true)
     }
 
@@ -69,12 +99,13 @@ impl Reader for TextReader {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::path::Path;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::corpus::tests::{Dribble, all, options, texts};
+    use crate::corpus::tests::{Dribble, Failing, all, options, texts};
     use crate::corpus::{Format, read};
 
     #[test]
@@ -83,12 +114,30 @@ mod tests {
         assert_eq!(texts(&sentences), ["One|two|.", "Three|four|.", "Five"]);
         let places: Vec<_> =
             sentences.iter().map(|s| (s.start().bytes, s.place().map(|place| place.1))).collect();
-        assert_eq!(places, [(0, Some(1)), (9, Some(2)), (22, Some(5))]);
+        // The byte order mark is three bytes of the document.
+        assert_eq!(places, [(3, Some(1)), (12, Some(2)), (25, Some(5))]);
+        assert_eq!((sentences[0].start().chars, sentences[0].start().utf16), (1, 1));
+    }
+
+    #[test]
+    fn sentences_that_are_certain_do_not_wait_for_more() {
+        for (text, want) in [
+            ("It rained. We left. Then\n", vec!["It rained."]),
+            ("A list\n\nof words\n \nand", vec!["A list", "of words"]),
+            ("It rained\nall day.\n", vec![]),
+        ] {
+            let input = Box::new(std::io::Cursor::new(text).chain(Failing));
+            let sentences = read(input, Path::new("-"), 0, &options(Format::Auto)).expect("text");
+            assert_eq!(sentences.format(), Format::Text);
+            let found: Vec<_> =
+                sentences.map_while(|s| s.ok().map(|s| s.text().to_owned())).collect();
+            assert_eq!(found, want, "{text}");
+        }
     }
 
     #[test]
     fn a_line_without_end_is_read_in_windows() {
-        let bytes = std::io::Read::take(std::io::repeat(b'x'), 1_000_000);
+        let bytes = std::io::repeat(b'x').take(1_000_000);
         let mut sentences =
             read(Box::new(bytes), Path::new("-"), 0, &options(Format::Text)).expect("input");
         let lengths: Vec<_> = sentences.by_ref().map(|s| s.expect("text").text().len()).collect();
@@ -110,8 +159,11 @@ mod tests {
             let read: Vec<_> = read.map(|sentence| sentence.expect("text")).collect();
             let whole = all(Format::Text, &text);
             prop_assert_eq!(&read, &whole);
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            let split = segment::document(text, Position::default());
+            let (start, text) = match text.strip_prefix('\u{feff}') {
+                Some(rest) => (Position::default().after("\u{feff}"), rest),
+                None => (Position::default(), text.as_str()),
+            };
+            let split = segment::document(text, start);
             prop_assert_eq!(split.len(), read.len());
             for (split, read) in split.iter().zip(&read) {
                 prop_assert_eq!((split.text(), split.start()), (read.text(), read.start()));
@@ -120,14 +172,22 @@ mod tests {
     }
 
     #[test]
-    fn windows_of_a_stream_are_those_of_the_text() {
-        let text = "Wörter und 中文 without end ".repeat(9000) + "A b. C d? ";
-        let input = Box::new(Dribble { bytes: text.clone().into_bytes(), at: 0, size: 7001 });
-        let read = read(input, Path::new("-"), 0, &options(Format::Text)).expect("input");
-        let read: Vec<_> =
-            read.map(|sentence| sentence.expect("text")).map(|s| (s.start(), s.len())).collect();
-        let split = segment::document(&text, Position::default());
-        assert_eq!(read, split.iter().map(|s| (s.start(), s.len())).collect::<Vec<_>>());
-        assert!(read.len() > 4);
+    fn chunks_do_not_matter_to_long_texts() {
+        let long = "Wörter und 中文 without end\n".repeat(3000) + "A b. C d?\nE f. ";
+        let paragraphs = "One of 3. Mai. “It (is) the U.S. We go on\n\n".repeat(200);
+        let gap = format!("A b.{}c d. E f.\n", " ".repeat(WINDOW));
+        let text = [long.as_str(), &paragraphs, &gap, &long].concat();
+        let sentences = |size| {
+            let input = Box::new(Dribble { bytes: text.clone().into_bytes(), at: 0, size });
+            let read = read(input, Path::new("-"), 0, &options(Format::Text)).expect("input");
+            read.map(|sentence| sentence.expect("text"))
+                .map(|s| (s.start(), s.len()))
+                .collect::<Vec<_>>()
+        };
+        let whole = sentences(usize::MAX);
+        assert!(whole.len() > 400);
+        for size in [97, 7001, 65_537] {
+            assert!(sentences(size) == whole, "{size}");
+        }
     }
 }

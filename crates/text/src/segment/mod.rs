@@ -8,31 +8,26 @@ mod split;
 mod tables;
 mod tokenize;
 
+use std::ops::Range;
+
 use crate::{Position, Sentence};
 
-pub(crate) use split::{WINDOW, window};
+pub(crate) use split::{Extent, LIMIT, WINDOW, window};
 
 /// Splits a text that starts at `start` of its document into sentences.
 ///
 /// Sentences have no white space at their edges, and between them is nothing
-/// else. One without an end is ended after 64 KiB.
+/// else. They may have any length.
 pub fn document(text: &str, start: Position) -> Vec<Sentence> {
-    let (mut sentences, mut position, mut at) = (Vec::new(), start, 0);
-    while at < text.len() {
-        let end = text.floor_char_boundary(at + WINDOW);
-        let found = window(&text[at..end], end == text.len());
-        let mut from = at;
-        for range in found.sentences {
-            let range = at + range.start..at + range.end;
-            position.advance(&text[from..range.start]);
-            sentences.push(sentence(&text[range.clone()], position));
-            position.advance(&text[range.clone()]);
-            from = range.end;
-        }
-        position.advance(&text[from..at + found.consumed]);
-        at += found.consumed;
-    }
-    sentences
+    let (mut position, mut from) = (start, 0);
+    let place = |range: Range<usize>| {
+        position.advance(&text[from..range.start]);
+        let sentence = sentence(&text[range.clone()], position);
+        position.advance(&text[range.clone()]);
+        from = range.end;
+        sentence
+    };
+    window(text, usize::MAX, Extent::Rest).sentences.into_iter().map(place).collect()
 }
 
 /// Splits one sentence, which starts at `start` of its document, into tokens.
@@ -52,6 +47,14 @@ mod tests {
         let places: Vec<_> =
             sentences.iter().map(|s| (s.text(), s.start().bytes, s.start().chars)).collect();
         assert_eq!(places, [("Zoë left.", 5, 5), ("He stayed.", 18, 17)]);
+    }
+
+    #[test]
+    fn a_sentence_in_memory_is_never_cut() {
+        let text = format!("{}end. No.", "word ".repeat(40_000));
+        let lengths: Vec<_> =
+            document(&text, Position::default()).iter().map(|s| s.text().len()).collect();
+        assert_eq!(lengths, [200_004, 3]);
     }
 
     proptest! {

@@ -5,12 +5,29 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::tables::{Abbreviation, abbreviation, is_number, is_opener, is_ordinal};
 
-/// Bytes after which a sentence without an end is ended.
-const LIMIT: usize = 64 << 10;
+/// Bytes after which a sentence of raw text without an end is ended.
+pub(crate) const LIMIT: usize = 64 << 10;
 
 /// Bytes that are looked at together: the limit, and what decides whether a
 /// sentence ends there.
 pub(crate) const WINDOW: usize = LIMIT + (16 << 10);
+
+/// Bytes of a run that is shortened before bounds are looked for.
+const LONG_RUN: usize = 64;
+
+/// Marks that may open a sentence.
+const OPENERS: &[char] = &['"', '\'', '“', '‘', '«', '(', '['];
+
+/// How much of a text is in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What has arrived, less than [`WINDOW`]; more may follow.
+    Part,
+    /// [`WINDOW`] bytes; more may follow.
+    Full,
+    /// All that is left.
+    Rest,
+}
 
 /// What was found in a window of a text.
 #[derive(Debug, Default)]
@@ -23,21 +40,24 @@ pub(crate) struct Window {
     pub forced: usize,
 }
 
-/// Splits `text`, of which [`WINDOW`] bytes are given or all there are (`last`).
+/// Finds the sentences of a window that are certain, whatever follows; those
+/// longer than `limit` are ended there.
 ///
-/// The result depends on the text from the window's start only, so windows of a
-/// stream give the same sentences as the whole text.
-pub(crate) fn window(text: &str, last: bool) -> Window {
+/// A sentence is certain if its paragraph, or another sentence behind it, is
+/// there to its end. Else it is looked at once more as the first of a full
+/// window. So windows of a stream, however it arrives, give the same sentences.
+pub(crate) fn window(text: &str, limit: usize, extent: Extent) -> Window {
     let mut found = Window::default();
-    let from = text.len() - text.trim_start().len();
-    if from > 0 && !last {
-        found.consumed = from;
+    let mut paragraph = text.len() - text.trim_start().len();
+    if paragraph > 0 && extent == Extent::Full {
+        found.consumed = paragraph;
         return found;
     }
-    let mut paragraph = from;
     while paragraph < text.len() {
         let (end, next) = paragraph_end(text, paragraph);
-        if !split_paragraph(text, paragraph..end, last, &mut found) {
+        let whole = end < text.len() || extent == Extent::Rest;
+        let view = View { text, limit, whole, full: extent == Extent::Full };
+        if !view.split(paragraph..end, &mut found) {
             return found;
         }
         paragraph = next;
@@ -58,47 +78,71 @@ fn paragraph_end(text: &str, from: usize) -> (usize, usize) {
     (text.len(), text.len())
 }
 
-/// Adds a paragraph's sentences; false if the window ends here.
-fn split_paragraph(text: &str, range: Range<usize>, last: bool, found: &mut Window) -> bool {
-    let paragraph = without_newlines(&text[range.clone()]);
-    let mut start = 0;
-    for (at, piece) in paragraph.split_sentence_bound_indices() {
-        let end = at + piece.len();
-        if end < paragraph.len() && joins(&paragraph[start..end], &paragraph[end..]) {
-            continue;
-        }
-        let sentence = trimmed(&paragraph, start..end);
-        start = end;
-        if !sentence.is_empty()
-            && !accept(text, range.start + sentence.start..range.start + sentence.end, last, found)
-        {
-            return false;
-        }
-    }
-    true
+/// How a paragraph is looked at.
+struct View<'a> {
+    text: &'a str,
+    limit: usize,
+    /// Whether the paragraph is there to its end.
+    whole: bool,
+    /// Whether the text is a full window.
+    full: bool,
 }
 
-/// Adds a sentence unless it is too long, or ends where too little of what
-/// follows is known.
-fn accept(text: &str, sentence: Range<usize>, last: bool, found: &mut Window) -> bool {
-    if sentence.end <= LIMIT || (last && sentence.len() <= LIMIT) {
-        found.sentences.push(sentence);
-        return true;
+impl View<'_> {
+    /// Adds a paragraph's sentences; false if the window ends here.
+    fn split(&self, range: Range<usize>, found: &mut Window) -> bool {
+        let paragraph = &self.text[range.clone()];
+        let bounds = for_bounds(paragraph);
+        let mut pieces = bounds.split_sentence_bound_indices().peekable();
+        let mut start = 0;
+        while let Some((at, piece)) = pieces.next() {
+            let end = at + piece.len();
+            if end < paragraph.len() && joins(&paragraph[start..end], &paragraph[end..]) {
+                continue;
+            }
+            let decided = |(at, next): &(usize, &str)| {
+                let end = at + next.len();
+                end < paragraph.len() && !without_openers(&paragraph[*at..end]).is_empty()
+            };
+            let certain = self.whole || pieces.peek().is_some_and(decided);
+            let sentence = trimmed(paragraph, start..end);
+            start = end;
+            if !sentence.is_empty()
+                && !self.accept(
+                    range.start + sentence.start..range.start + sentence.end,
+                    certain,
+                    found,
+                )
+            {
+                return false;
+            }
+        }
+        true
     }
-    found.consumed = sentence.start;
-    if sentence.start == 0 || last {
-        let end = sentence.start + forced_end(&text[sentence.clone()]);
-        found.sentences.push(trimmed(text, sentence.start..end));
+
+    /// Adds a sentence unless it is not certain, or too long.
+    fn accept(&self, sentence: Range<usize>, certain: bool, found: &mut Window) -> bool {
+        let first = self.full && sentence.start == 0;
+        if !(certain || first) {
+            found.consumed = sentence.start;
+            return false;
+        }
+        if sentence.len() <= self.limit {
+            found.sentences.push(sentence);
+            return true;
+        }
+        let end = sentence.start + forced_end(&self.text[sentence.clone()], self.limit);
+        found.sentences.push(trimmed(self.text, sentence.start..end));
         found.forced += 1;
         found.consumed = end;
+        false
     }
-    false
 }
 
 /// Where to end a sentence that is too long: behind the last white space within
 /// the limit, or at a character.
-fn forced_end(text: &str) -> usize {
-    let limit = text.floor_char_boundary(LIMIT);
+fn forced_end(text: &str, limit: usize) -> usize {
+    let limit = text.floor_char_boundary(limit);
     match text[..limit].char_indices().rfind(|(_, char)| char.is_whitespace()) {
         Some((at, space)) if at > 0 => at + space.len_utf8(),
         _ => limit,
@@ -111,17 +155,37 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     start..(start + piece.trim().len())
 }
 
-/// The paragraph with spaces for its newlines, which end sentences in Unicode.
-fn without_newlines(paragraph: &str) -> Cow<'_, str> {
-    match memchr::memchr2(b'\n', b'\r', paragraph.as_bytes()) {
+/// The paragraph as bounds are looked for in it, byte for byte as long: with
+/// spaces for its newlines, which end sentences in Unicode, and soft hyphens,
+/// which it passes over, for most of a long run of one byte, of which the search
+/// takes the square.
+fn for_bounds(paragraph: &str) -> Cow<'_, str> {
+    let text = match memchr::memchr3(b'\n', b'\r', b'\t', paragraph.as_bytes()) {
         None => Cow::Borrowed(paragraph),
-        Some(_) => Cow::Owned(paragraph.replace(['\n', '\r'], " ")),
+        Some(_) => Cow::Owned(paragraph.replace(['\n', '\r', '\t'], " ")),
+    };
+    let is_long = |run: &[u8]| run.len() > LONG_RUN && b" ()[]{}\"'".contains(&run[0]);
+    let runs = || text.as_bytes().chunk_by(|a, b| a == b);
+    if !runs().any(is_long) {
+        return text;
     }
+    let (mut out, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
+    for run in runs() {
+        if is_long(run) {
+            let kept = 2 - run.len() % 2;
+            out.push_str(&text[from..at + kept]);
+            out.extend(std::iter::repeat_n('\u{ad}', (run.len() - kept) / 2));
+            from = at + run.len();
+        }
+        at += run.len();
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
 }
 
 /// Whether a sentence goes on where Unicode would end it.
 fn joins(before: &str, after: &str) -> bool {
-    let next = after.trim_start().trim_start_matches(['"', '\'', '“', '‘', '«', '(', '[']);
+    let next = without_openers(after);
     if next.starts_with(char::is_lowercase) {
         return true;
     }
@@ -138,12 +202,17 @@ fn joins(before: &str, after: &str) -> bool {
     }
 }
 
+/// The text from its first word on.
+fn without_openers(text: &str) -> &str {
+    text.trim_start().trim_start_matches(OPENERS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<&str> {
-        window(text, true).sentences.into_iter().map(|range| &text[range]).collect()
+        window(text, LIMIT, Extent::Rest).sentences.into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]
@@ -181,20 +250,45 @@ mod tests {
     #[test]
     fn a_sentence_without_end_is_ended_at_a_word_or_a_character() {
         let words = "word ".repeat(LIMIT / 4);
-        let found = window(&words[..WINDOW], false);
+        let found = window(&words[..WINDOW], LIMIT, Extent::Full);
         assert_eq!((found.forced, found.sentences.len()), (1, 1));
         assert!(found.consumed > LIMIT - 8 && found.consumed <= LIMIT);
         assert!(words[found.sentences[0].clone()].ends_with("word"));
         let letters = "é".repeat(LIMIT);
-        let found = window(&letters, true);
+        let found = window(&letters, LIMIT, Extent::Rest);
         assert_eq!((found.forced, found.consumed), (1, LIMIT));
     }
 
     #[test]
     fn windows_go_on_where_the_last_sentence_was_not_certain() {
         let text = format!("{} {}", "A b c d. ".repeat(8000), "E ".repeat(9000));
-        let found = window(&text[..WINDOW], false);
-        assert!(found.forced == 0 && found.consumed < LIMIT);
-        assert!(window(&format!("  {text}")[..WINDOW], false).sentences.is_empty());
+        let found = window(&text[..WINDOW], LIMIT, Extent::Full);
+        assert!(found.forced == 0 && text[found.consumed..].starts_with("A b c d.  E "));
+        let spaced = format!("  {text}");
+        assert!(window(&spaced[..WINDOW], LIMIT, Extent::Full).sentences.is_empty());
+    }
+
+    #[test]
+    fn long_runs_take_linear_time() {
+        // Looked at anew for each byte, these would take minutes.
+        for run in [" ", "\t ", "(", "\""] {
+            let text = format!("A b.{}C d. E f.", run.repeat(400_001));
+            let found = window(&text, usize::MAX, Extent::Rest).sentences;
+            let short = format!("A b.{run}C d. E f.");
+            assert_eq!(found.len(), split(&short).len(), "{run:?}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_certain_once_the_next_is_complete() {
+        let certain = |text: &str| {
+            let found = window(text, LIMIT, Extent::Part);
+            (found.sentences.len(), found.consumed)
+        };
+        assert_eq!(certain("It rained. We left."), (0, 0));
+        assert_eq!(certain("It rained. We left. T"), (1, 11));
+        assert_eq!(certain("In the U.S. We"), (0, 0));
+        assert_eq!(certain("It rained.\n\nWe left"), (1, 12));
+        assert_eq!(certain(" \n"), (0, 2));
     }
 }

@@ -17,7 +17,7 @@ const APOSTROPHES: &[char] = &['\'', '’'];
 /// Byte ranges of the tokens of a sentence.
 pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
     let ranges = Vec::with_capacity(text.len() / 5);
-    let mut tokens = Tokens { text, final_dot: final_dot(text), ranges, touching: 0 };
+    let mut tokens = Tokens { text, final_dot: final_dot(text), ranges, touching: 0, known: None };
     for stretch in text.split_whitespace() {
         let start = stretch.as_ptr() as usize - text.as_ptr() as usize;
         tokens.add_stretch(start..start + stretch.len());
@@ -37,6 +37,39 @@ struct Tokens<'a> {
     ranges: Vec<Range<usize>>,
     /// The first of the ranges that touch each other and what comes next.
     touching: usize,
+    /// Where a token starts that is known to consist of one kind of characters.
+    /// A long token is so not looked at again for each of its parts.
+    known: Option<(usize, Kind)>,
+}
+
+/// What all characters of a token are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// This mark.
+    Mark(char),
+    /// Marks that end sentences.
+    End,
+    /// Digits, and marks between them.
+    Number,
+    Capital,
+}
+
+impl Kind {
+    fn fits(self, char: char) -> bool {
+        match self {
+            Kind::Mark(mark) => char == mark,
+            Kind::End => ENDS.contains(&char),
+            Kind::Number => char.is_ascii_digit() || ".,:/".contains(char),
+            Kind::Capital => char.is_uppercase(),
+        }
+    }
+
+    /// The kind of row that `segment`, if it is one mark, lengthens.
+    fn of_row(segment: &str) -> Option<Kind> {
+        let mut chars = segment.chars();
+        let mark = chars.next().filter(|char| ROWS.contains(char) && chars.as_str().is_empty())?;
+        Some(if ENDS.contains(&mark) { Kind::End } else { Kind::Mark(mark) })
+    }
 }
 
 impl<'a> Tokens<'a> {
@@ -60,12 +93,14 @@ impl<'a> Tokens<'a> {
             let at = range.start + at;
             let next = segments.peek().map_or("", |(_, next)| *next);
             let previous = self.previous();
-            if is_row(previous, segment)
+            if Kind::of_row(segment).is_some_and(|kind| self.is_all(kind))
                 || (segment == "." && next != "." && self.takes_dot(previous, at))
             {
                 self.extend(segment.len());
-            } else if is_infix(previous, segment, next) {
+            } else if let Some(kind) = self.infix(segment, next) {
                 self.extend(segment.len() + next.len());
+                // What is added may be more than a number, as in "1/2nd".
+                self.known = self.known.filter(|_| next.chars().all(|char| kind.fits(char)));
                 segments.next();
             } else if is_clitic(previous, segment, next) {
                 self.ranges.push(at..at + segment.len() + next.len());
@@ -79,6 +114,35 @@ impl<'a> Tokens<'a> {
     /// The token that touches what comes next, or nothing.
     fn previous(&self) -> &'a str {
         self.ranges[self.touching..].last().map_or("", |range| &self.text[range.clone()])
+    }
+
+    /// Whether the token that touches what comes next is all of this kind.
+    fn is_all(&mut self, kind: Kind) -> bool {
+        let Some(start) = self.ranges[self.touching..].last().map(|range| range.start) else {
+            return false;
+        };
+        if self.known == Some((start, kind)) {
+            return true;
+        }
+        let all = self.previous().chars().all(|char| kind.fits(char));
+        if all {
+            self.known = Some((start, kind));
+        }
+        all
+    }
+
+    /// Whether `segment` holds two parts together, and of which kind the first
+    /// is: `10:30`, `1/2`, `AT&T`.
+    fn infix(&mut self, segment: &str, next: &str) -> Option<Kind> {
+        let digit = |char: char| char.is_ascii_digit();
+        let kind = match segment {
+            ":" | "/" if self.previous().ends_with(digit) && next.starts_with(digit) => {
+                Kind::Number
+            }
+            "&" if !next.is_empty() && next.chars().all(char::is_uppercase) => Kind::Capital,
+            _ => return None,
+        };
+        self.is_all(kind).then_some(kind)
     }
 
     fn extend(&mut self, bytes: usize) {
@@ -106,31 +170,6 @@ impl<'a> Tokens<'a> {
         }
         self.ranges.push(at..at + end);
         self.ranges[first..].reverse();
-    }
-}
-
-/// Whether `segment` lengthens a row of the same mark, or of marks that end
-/// sentences.
-fn is_row(previous: &str, segment: &str) -> bool {
-    let mut chars = segment.chars();
-    let mark = chars.next().filter(|char| ROWS.contains(char) && chars.as_str().is_empty());
-    let fits =
-        |mark: char, char: char| char == mark || (ENDS.contains(&mark) && ENDS.contains(&char));
-    mark.is_some_and(|mark| !previous.is_empty() && previous.chars().all(|char| fits(mark, char)))
-}
-
-/// Whether `segment` holds two parts together: `10:30`, `1/2`, `AT&T`.
-fn is_infix(previous: &str, segment: &str, next: &str) -> bool {
-    let number = |char: char| char.is_ascii_digit() || ".,:/".contains(char);
-    let capitals = |text: &str| !text.is_empty() && text.chars().all(char::is_uppercase);
-    match segment {
-        ":" | "/" => {
-            let digits = previous.ends_with(|char: char| char.is_ascii_digit())
-                && previous.chars().all(number);
-            digits && next.starts_with(|char: char| char.is_ascii_digit())
-        }
-        "&" => capitals(previous) && capitals(next),
-        _ => false,
     }
 }
 
@@ -229,6 +268,22 @@ mod tests {
             ("At 10:30 it cost $1,234.50.", "At|10:30|it|cost|$|1,234.50|."),
             ("Odds: 3/4, or 5%", "Odds|:|3/4|,|or|5|%"),
             ("Am 3. Mai um 3. Dann", "Am|3.|Mai|um|3|.|Dann"),
+        ]);
+    }
+
+    #[test]
+    fn a_long_row_takes_linear_time() {
+        // Looked at anew for each part, these would take minutes.
+        for (part, last) in [("=", "="), ("?!", "."), ("1/", "2"), ("A&", "B")] {
+            let row = part.repeat(400_000) + last;
+            let found: Vec<_> = tokens(&row).into_iter().map(|range| range.len()).collect();
+            assert_eq!(found, [row.len()], "{part}");
+        }
+        check(&[
+            ("==--==", "==|--|=="),
+            ("1/2nd/3", "1/2nd|/|3"),
+            ("A&B:1/2", "A&B|:|1/2"),
+            ("A&B&c&D", "A&B|&|c|&|D"),
         ]);
     }
 

@@ -23,6 +23,13 @@ impl Detection {
         self.spans > 0 && self.others == 0
     }
 
+    /// A tag that does not fit in a column which is otherwise one of spans:
+    /// more likely a mistake than a label.
+    pub fn stray(&self) -> Option<&str> {
+        let few = self.others * 20 < self.tags;
+        self.first_other.as_deref().filter(|_| self.spans > 0 && few)
+    }
+
     /// The scheme without a violation, if the column holds spans. There is at
     /// most one: they differ in the first or the last tag of every span.
     pub fn scheme(&self) -> Option<Scheme> {
@@ -61,7 +68,7 @@ pub fn detect<'a>(sentences: impl IntoIterator<Item = &'a [String]>) -> Detectio
 }
 
 /// Whether this is `O`, or a known prefix with a label.
-pub(crate) fn is_tag(tag: &str) -> bool {
+pub fn is_tag(tag: &str) -> bool {
     match parts(tag) {
         ('O', _) => matches!(tag, "O" | "_" | ""),
         ('B' | 'I' | 'E' | 'S', label) => !label.is_empty(),
@@ -101,6 +108,9 @@ mod tests {
             (seen.is_spans(), seen.others, seen.first_other.as_deref()),
             (false, 1, Some("NOUN"))
         );
+        assert_eq!(seen.stray(), None);
+        let slip = "O ".repeat(20) + "B-A A";
+        assert_eq!(of(&[&slip]).stray(), Some("A"));
         assert!(!of(&["O O"]).is_spans());
         assert_eq!(of(&[]).scheme(), None);
     }

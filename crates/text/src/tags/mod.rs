@@ -9,8 +9,7 @@ mod encode;
 mod scheme;
 mod spans;
 
-pub(crate) use detect::is_tag;
-pub use detect::{Detection, detect};
+pub use detect::{Detection, detect, is_tag};
 pub use encode::{convert, encode, repair};
 pub use scheme::{Scheme, allowed, violations};
 pub use spans::{TagSpan, parse, spans};

@@ -1,6 +1,6 @@
 use std::io;
 
-use super::{Render, on_one_line};
+use super::{Render, cell, on_one_line};
 use crate::tags::Scheme;
 use crate::{Layer, Rows, Sentence, Source};
 
@@ -70,11 +70,6 @@ fn tokens(sentence: &Sentence) -> Vec<String> {
 
 fn column(layer: &Layer, sentence: &Sentence) -> Vec<String> {
     layer.column(sentence.len(), Scheme::Iob2).iter().map(|value| cell(value)).collect()
-}
-
-/// A value that keeps its cell: no tab, no line end, not empty.
-fn cell(value: &str) -> String {
-    if value.is_empty() { "_".to_owned() } else { on_one_line(value).into_owned() }
 }
 
 /// Writes rows and a blank line, unless there are none.

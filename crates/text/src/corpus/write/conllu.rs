@@ -1,6 +1,6 @@
 use std::io;
 
-use super::{Render, on_one_line};
+use super::{Render, cell, on_one_line};
 use crate::corpus::conllu::{COLUMNS, MISC};
 use crate::source::misc_entry;
 use crate::tags::Scheme;
@@ -81,11 +81,6 @@ fn set_misc(misc: &mut String, key: &str, value: &str) {
     misc.push_str(key);
     misc.push('=');
     misc.push_str(value);
-}
-
-/// A value that keeps its cell: no tab, no line end, not empty.
-fn cell(value: &str) -> String {
-    if value.is_empty() { "_".to_owned() } else { on_one_line(value).into_owned() }
 }
 
 /// Writes a sentence that does not come from CoNLL-U, unless it has no tokens.

@@ -27,12 +27,13 @@ struct Object<'a> {
     meta: Meta<'a>,
 }
 
-/// The input line, or the file.
+/// The input line, or the file; as it was, if an output was read back.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Doc<'a> {
     Line(usize),
     File(std::borrow::Cow<'a, str>),
+    Kept(&'a RawValue),
 }
 
 #[derive(Serialize)]
@@ -158,6 +159,11 @@ impl Jsonl {
 }
 
 fn doc(sentence: &Sentence) -> Doc<'_> {
+    if let Source::Json(meta) = sentence.source()
+        && let Some(doc) = &meta.doc
+    {
+        return Doc::Kept(doc);
+    }
     match (sentence.source(), sentence.place()) {
         (Source::Line | Source::Json(_), Some((_, line))) => Doc::Line(line),
         (_, Some((path, _))) => Doc::File(path.to_string_lossy()),

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::names::names;
-use crate::{Error, Position, Result, Sentence};
+use crate::{Error, Position, Result, Sentence, Source};
 
 /// A format of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,9 +152,18 @@ struct Rendered {
 
 impl Writer for Rendered {
     fn write(&mut self, sentence: &Sentence) -> Result<()> {
+        let rows = match sentence.source() {
+            Source::Rows(rows) => Some(rows),
+            _ => None,
+        };
+        // Lines of columns that belong to no sentence are for columns only.
+        if rows.is_some() && sentence.is_empty() && !self.render.blank_between() {
+            return Ok(());
+        }
         self.text.clear();
         let rendered = self.render.render(sentence, &mut self.text);
-        rendered.and_then(|()| self.put()).map_err(|source| Error::Write { source })
+        let continues = rows.is_some_and(|rows| rows.continues);
+        rendered.and_then(|()| self.put(continues)).map_err(|source| Error::Write { source })
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -165,8 +174,9 @@ impl Writer for Rendered {
 impl Rendered {
     /// Writes what was rendered, apart from what was written before: a file
     /// that was kept byte for byte may lack its last newlines, and the next one
-    /// may start with a byte order mark.
-    fn put(&mut self) -> io::Result<()> {
+    /// may start with a byte order mark. What `continues` a file goes on with the
+    /// next line.
+    fn put(&mut self, continues: bool) -> io::Result<()> {
         let mut text = self.text.as_str();
         if self.started {
             text = text.trim_start_matches('\u{feff}');
@@ -177,6 +187,7 @@ impl Rendered {
         if self.render.blank_between() {
             self.out.write_all(match self.end {
                 End::Blank => b"",
+                End::Line if continues => b"",
                 End::Line => b"\n",
                 End::Open => b"\n\n",
             })?;
@@ -203,6 +214,11 @@ fn on_one_line(text: &str) -> Cow<'_, str> {
         true => Cow::Owned(text.replace(breaks, " ")),
         false => Cow::Borrowed(text),
     }
+}
+
+/// A value that keeps its cell of a row: no tab, no line end, not empty.
+fn cell(value: &str) -> String {
+    if value.is_empty() { "_".to_owned() } else { on_one_line(value).into_owned() }
 }
 
 #[cfg(test)]

@@ -106,6 +106,31 @@ fn jsonl_has_slices_and_scores() {
     );
 }
 
+#[test]
+fn jsonl_output_is_read_back_and_written_again() {
+    let mut sentence = all(Format::Jsonl, r#"{"text": "It is. Zoë 𝄞 ran.", "id": 7}"#).remove(1);
+    let scored = |value: &str| Label { value: value.into(), score: 0.25 };
+    let labels = ["A", "B", "C", "D"].map(scored).to_vec();
+    let mut upos = Layer::new("upos", Annotation::Tokens(labels));
+    upos.sequences = vec![Sequence { score: 0.125, labels: vec!["A".into(); 4] }];
+    sentence.set_layer(upos);
+    let spans = vec![Span { tokens: 0..2, label: "PER".into(), score: 0.5 }];
+    sentence.set_layer(Layer::new("ner", Annotation::Spans(spans)));
+    let empty = all(Format::Tokens, "\n").remove(0);
+    let raw = all(Format::Text, "One. Two.");
+    for offsets in [Offsets::Chars, Offsets::Bytes, Offsets::Utf16] {
+        let options = || WriteOptions { scores: true, offsets, ..WriteOptions::default() };
+        let sentences = [&[sentence.clone(), empty.clone()], &raw[..]].concat();
+        let line = written_with(OutputFormat::Jsonl, &sentences, options());
+        let mut back = all(Format::Jsonl, &line);
+        assert_eq!(written_with(OutputFormat::Jsonl, &back, options()), line);
+        assert_eq!(back[0].column("ner"), Some(vec!["B-PER", "I-PER", "O", "O"]));
+        assert_eq!((back[0].document(), back[1].document()), (0, 0));
+        back[0].set_layer(Layer::from_labels("new", &["X"; 4]));
+        assert_eq!(back[0].layers().len(), 3);
+    }
+}
+
 const CONLL: &str =
     "\u{feff}# c\r\n\nZoë  B-PER \r\nran O\r\n \t\r\n\n-DOCSTART- -X-\n\nNo O\n# end\n\n# last";
 const CONLLU: &str = "\u{feff}# newdoc\n# text = Zum x\n1-2\tZum\t_\t_\t_\t_\t_\t_\t_\tNer=X\r\n\
@@ -120,6 +145,38 @@ fn columns_are_kept_byte_for_byte() {
         let conllu = CONLLU.to_owned() + end;
         assert_eq!(written(OutputFormat::Conllu, &all(Format::Conllu, &conllu)), conllu);
     }
+}
+
+#[test]
+fn lines_without_rows_are_kept_byte_for_byte() {
+    let run = "# a comment\n".repeat(9000);
+    for text in
+        ["\u{feff}\n# only\n\n", " \n", "# c", &run, &format!("{run}{}\n{run}", &CONLL[3..])]
+    {
+        let mut sentences = all(Format::Conll, text);
+        for sentence in &mut sentences {
+            sentence.set_layer(Layer::from_labels("new", &vec!["X"; sentence.len()]));
+        }
+        let want = text
+            .replace("PER \r", "PER X \r")
+            .replace("ran O", "ran O X")
+            .replace("No O", "No O X");
+        let found = written(OutputFormat::Conll, &sentences);
+        let same = found.bytes().zip(want.bytes()).take_while(|(a, b)| a == b).count();
+        assert!(found == want, "{same} of {} bytes are the same", want.len());
+        let words = usize::from(text.contains("No"));
+        assert_eq!(written(OutputFormat::Inline, &sentences).lines().count(), 2 * words);
+    }
+    assert!(written(OutputFormat::Conllu, &all(Format::Conllu, &run)) == run);
+    let text = "a\tO\n-DOCSTART-\nb\tO\n";
+    assert_eq!(written(OutputFormat::Conll, &all(Format::Conll, text)), text);
+}
+
+#[test]
+fn a_first_token_docstart_survives() {
+    let tokens = all(Format::Tokens, "-DOCSTART- is a mark\nIt ends\n");
+    let conll = written(OutputFormat::Conll, &tokens);
+    assert_eq!(texts(&all(Format::Conll, &conll)), texts(&tokens));
 }
 
 #[test]
