@@ -73,6 +73,39 @@ fn labels_of_words_have_an_accuracy() {
 }
 
 #[test]
+fn spans_are_asked_of_words_by_no_option() {
+    let models = models();
+    let file = Folder::new().with("a.conllu", corpus::conllu());
+    for option in [["--metric", "span-f1"], ["--min", "span-f1=1"], ["--max", "span-f1=1"]] {
+        let model = ["eval", "-q", "-m", &models.upos(), "train.conllu"];
+        let error = models.folder().gloss(&[&model[..], &option].concat()).fails(2);
+        assert!(error.contains("span-f1: the model"), "{error}");
+        let files = ["--hypotheses", "a.conllu", "--references", "a.conllu", "--layer", "upos"];
+        let error = file.gloss(&[&["eval"], &files[..], &option].concat()).fails(2);
+        assert!(error.contains("span-f1: the column `upos`"), "{error}");
+    }
+}
+
+#[test]
+fn nothing_to_score_is_3() {
+    let models = models();
+    let folder = Folder::new().with("a.conllu", "").with("b.conllu", "# nothing\n\n");
+    let error = folder.gloss(&["eval", "-q", "-m", &models.ner(), "a.conllu", "b.conllu"]).fails(3);
+    assert!(error.contains("no sentences to score in a.conllu, b.conllu"), "{error}");
+    let args = ["eval", "--hypotheses", "a.conllu", "--references", "a.conllu", "--layer", "ner"];
+    assert!(folder.gloss(&args).fails(3).contains("no sentences to score in a.conllu"));
+}
+
+#[test]
+fn an_option_without_effect_is_said() {
+    let models = models();
+    let args = ["eval", "-m", &models.ner(), "--json", "--metric", "f1", "train.conllu"];
+    let run = models.folder().gloss(&args);
+    assert!(run.err.contains("--metric: --json holds all numbers"), "{}", run.err);
+    assert!(run.objects()[0].get("accuracy").is_some());
+}
+
+#[test]
 fn files_without_the_gold_column_are_3() {
     let models = models();
     let folder = Folder::new().with("a.tokens", "Nora left .\n").with("a.tsv", "Nora\tx\n");

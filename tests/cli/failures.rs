@@ -46,7 +46,7 @@ fn bad_data_is_3_and_names_its_place() {
 fn misuse_is_2() {
     let (models, folder) = (models(), Folder::new());
     let ner = models.ner();
-    let cases: [&[&str]; 11] = [
+    let cases: [&[&str]; 13] = [
         &["frobnicate"],
         &["tag", "--to", "html"],
         &["tag", "--frobnicate"],
@@ -57,6 +57,8 @@ fn misuse_is_2() {
         &["tag", "-m", &ner, "--device", "cuda"],
         &["tag", "-m", &ner, "--device", "cuda:1"],
         &["eval", "-m", &ner, "--min", "f3=1"],
+        &["train", "a.toml", "--batch-size", "8"],
+        &["train", "a.toml", "--precision", "f32"],
         &["check"],
     ];
     for args in cases {
@@ -119,6 +121,46 @@ fn a_folder_in_use_is_2() {
 }
 
 #[test]
+fn there_must_be_something_to_resume() {
+    let folder = Folder::new()
+        .with("train.conllu", corpus::conllu())
+        .with("upos.toml", corpus::configuration("upos", 1));
+    let train = |how: &str| folder.gloss(&["train", "-q", "upos.toml", how]);
+    train("--resume").ok();
+    fs::remove_dir_all(folder.path("upos/checkpoints")).expect("checkpoints");
+    let files = ["model.safetensors", "config.toml", "README.md", "log.jsonl"];
+    let read = || files.map(|file| folder.read(&format!("upos/{file}")));
+    let model = read();
+    let error = train("--resume").fails(2);
+    assert!(error.contains("nothing to resume in upos: there is no checkpoint; "), "{error}");
+    assert!(read() == model, "nothing is touched");
+    // What a run leaves that is cut off before its first checkpoint.
+    for file in ["model.safetensors", "README.md", "config.json", "dictionary-0.json"] {
+        fs::remove_file(folder.path("upos").join(file)).expect("a file");
+    }
+    fs::create_dir_all(folder.path("upos/checkpoints/last")).expect("a folder");
+    train("--resume").ok();
+    assert!(read()[0] == model[0], "the same bytes");
+}
+
+#[test]
+fn a_forced_training_leaves_no_earlier_model() {
+    let folder = Folder::new()
+        .with("train.conllu", corpus::conllu())
+        .with("upos.toml", corpus::configuration("upos", 2));
+    folder.gloss(&["train", "-q", "upos.toml"]).ok();
+    folder.pipe(&["tag", "-q", "-m", "./upos"], "Nora left.").ok();
+    let set = ["--set", "training.learning_rate=1e38", "--set", "training.optimizer=sgd"];
+    folder.gloss(&[&["train", "-q", "upos.toml", "--force"][..], &set].concat()).fails(3);
+    for file in ["config.json", "model.safetensors", "dictionary-0.json", "README.md"] {
+        assert!(!folder.path("upos").join(file).exists(), "{file}");
+    }
+    folder.pipe(&["tag", "-q", "-m", "./upos"], "Nora left.").fails(4);
+    folder.gloss(&["train", "-q", "upos.toml", "--force"]).ok();
+    folder.pipe(&["tag", "-q", "-m", "./upos"], "Nora left.").ok();
+}
+
+#[test]
 fn a_loss_that_is_not_finite_is_3() {
     let folder = Folder::new()
         .with("train.conllu", corpus::conllu())
@@ -126,9 +168,10 @@ fn a_loss_that_is_not_finite_is_3() {
     let set = ["--set", "training.learning_rate=1e38", "--set", "training.optimizer=sgd"];
     let more = ["--set", "training.max_grad_norm=0"];
     let args = [&["train", "-q", "upos.toml"][..], &set, &more].concat();
-    folder.gloss(&[&args[..], &["-o", "crf"]].concat()).fails(3);
-    let error = folder.gloss(&[&args[..], &["--set", "tagger.crf=false"]].concat()).fails(3);
-    assert!(error.contains("not finite"), "{error}");
+    for more in [&["-o", "crf"][..], &["-o", "words", "--set", "tagger.crf=false"]] {
+        let error = folder.gloss(&[&args[..], more].concat()).fails(3);
+        assert!(error.contains("the loss is not finite"), "{error}");
+    }
 }
 
 #[test]

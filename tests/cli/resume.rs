@@ -2,9 +2,8 @@
 #![cfg(unix)]
 
 use std::{
-    fs,
-    process::{Child, Command},
-    thread,
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStderr, Command},
 };
 
 use crate::{corpus, folder::Folder};
@@ -17,21 +16,20 @@ fn folder() -> Folder {
         .with("ner.toml", corpus::configuration("misc:NER", EPOCHS))
 }
 
-fn start(folder: &Folder, more: &[&str]) -> Child {
-    folder.command(&[&["train", "ner.toml"], more].concat()).spawn().expect("gloss")
+/// A training, and what it says: an object a line.
+fn start(folder: &Folder, more: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let args = [&["train", "ner.toml", "--log-format", "json"], more].concat();
+    let mut child = folder.command(&args).spawn().expect("gloss");
+    let messages = BufReader::new(child.stderr.take().expect("a pipe"));
+    (child, messages)
 }
 
-/// Waits until the log has so many events of a name.
-fn wait_for(folder: &Folder, child: &mut Child, event: &str, count: usize) {
-    let event = format!("\"event\":\"{event}\"");
-    loop {
-        let log = fs::read_to_string(folder.path("ner/log.jsonl")).unwrap_or_default();
-        if log.matches(&event).count() >= count {
-            return;
-        }
-        assert!(child.try_wait().expect("gloss").is_none(), "it ended before {count} {event}");
-        thread::yield_now();
-    }
+/// Waits until there were so many events of a name.
+fn wait_for(messages: &mut impl BufRead, event: &str, count: usize) {
+    let mark = format!("\"event\":\"{event}\"");
+    let lines = messages.lines().map(|line| line.expect("UTF-8"));
+    let seen = lines.filter(|line| line.contains(&mark)).take(count).count();
+    assert_eq!(seen, count, "it ended before {count} {event}");
 }
 
 /// Sends a signal to the program.
@@ -62,8 +60,8 @@ fn a_killed_training_goes_on_to_the_same_bytes() {
         for (event, count, more) in
             [("evaluated", 3, &[][..]), ("step", 100, &["--resume", "--threads", threads])]
         {
-            let mut child = start(&folder, more);
-            wait_for(&folder, &mut child, event, count);
+            let (mut child, mut messages) = start(&folder, more);
+            wait_for(&mut messages, event, count);
             child.kill().expect("a running program");
             assert_eq!(child.wait().expect("gloss").code(), None, "it was killed");
         }
@@ -81,17 +79,71 @@ fn an_interruption_saves_a_checkpoint() {
     let want = uninterrupted();
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let folder = folder();
-        let mut child = start(&folder, &[]);
-        wait_for(&folder, &mut child, "step", 20);
+        let (mut child, mut messages) = start(&folder, &[]);
+        wait_for(&mut messages, "step", 20);
         signal(&child, name);
-        let output = child.wait_with_output().expect("gloss");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(code), "{said}");
+        let mut said = String::new();
+        messages.read_to_string(&mut said).expect("UTF-8");
+        assert_eq!(child.wait().expect("gloss").code(), Some(code), "{said}");
         assert!(said.contains("interrupted: saving a checkpoint"), "{said}");
         assert!(folder.path("ner/checkpoints/last/checkpoint.safetensors").exists());
         let log = String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8");
         assert!(log.trim_end().lines().last().is_some_and(|line| line.contains("interrupted")));
         folder.gloss(&["train", "-q", "ner.toml", "--resume"]).ok();
         assert!(model(&folder) == want, "{name}");
+    }
+}
+
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let folder = folder();
+    let (mut child, mut messages) = start(&folder, &[]);
+    wait_for(&mut messages, "evaluated", 2);
+    signal(&child, "STOP");
+    let files = || ["config.toml", "log.jsonl"].map(|file| folder.read(&format!("ner/{file}")));
+    let before = files();
+    for how in ["--resume", "--force"] {
+        let error = folder.gloss(&["train", "-q", "ner.toml", how, "--set", "seed=9"]).fails(2);
+        assert!(error.contains("ner is being trained by another process"), "{error}");
+    }
+    assert!(files() == before, "nothing is touched");
+    child.kill().expect("a stopped program");
+    child.wait().expect("gloss");
+    folder.gloss(&["train", "-q", "ner.toml", "--resume"]).ok();
+    assert!(model(&folder) == uninterrupted());
+}
+
+#[test]
+fn a_lost_log_does_not_hinder_a_training() {
+    let folder = folder();
+    let (mut child, mut messages) = start(&folder, &[]);
+    wait_for(&mut messages, "evaluated", 3);
+    child.kill().expect("a running program");
+    child.wait().expect("gloss");
+    std::fs::remove_file(folder.path("ner/log.jsonl")).expect("a log");
+    folder.gloss(&["train", "-q", "ner.toml", "--resume"]).ok();
+    assert!(model(&folder) == uninterrupted());
+}
+
+/// Candle has threads of its own, whose number it reads from the environment.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_number_of_threads_is_for_all_of_the_program() {
+    let folder = folder();
+    for (set, want) in [(None, "1"), (Some("2"), "2")] {
+        let args = ["train", "ner.toml", "--force", "--threads", "1", "--log-format", "json"];
+        let mut command = folder.command(&args);
+        match set {
+            None => command.env_remove("CANDLE_NUM_THREADS"),
+            Some(number) => command.env("CANDLE_NUM_THREADS", number),
+        };
+        let mut child = command.spawn().expect("gloss");
+        wait_for(&mut BufReader::new(child.stderr.take().expect("a pipe")), "started", 1);
+        let environment =
+            std::fs::read(format!("/proc/{}/environ", child.id())).expect("a process");
+        child.kill().expect("a running program");
+        child.wait().expect("gloss");
+        let variable = format!("CANDLE_NUM_THREADS={want}");
+        assert!(environment.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()));
     }
 }

@@ -3,13 +3,20 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use crate::{
     corpus,
-    folder::{Folder, feed, models},
+    folder::{Folder, Run, feed, models},
 };
+
+/// Runs a command whose standard output nobody reads.
+fn unread(command: &mut Command, input: &[u8]) -> Run {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    feed(command.stdin(Stdio::piped()).stdout(writer).spawn().expect("gloss"), input)
+}
 
 #[test]
 fn a_line_is_answered_before_the_next_comes() {
@@ -31,18 +38,28 @@ fn a_line_is_answered_before_the_next_comes() {
 #[test]
 fn nobody_reading_is_no_failure() {
     let (models, folder) = (models(), Folder::new());
-    let mut command = folder.command(&["tag", "-q", "-m", &models.ner(), "--from", "tokens"]);
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("gloss");
-    drop(child.stdout.take());
-    let run = feed(child, corpus::tokens(200).as_bytes());
+    let mut tag = folder.command(&["tag", "-q", "-m", &models.ner(), "--from", "tokens"]);
+    let run = unread(&mut tag, corpus::tokens(200).as_bytes());
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
     // Short texts that are printed at once, too.
     for args in [&["models"][..], &["init", "tagger"], &["completions", "bash"]] {
-        let mut child = folder.command(args).spawn().expect("gloss");
-        drop(child.stdout.take());
-        let output = child.wait_with_output().expect("gloss");
-        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+        let run = unread(&mut folder.command(args), b"");
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
     }
+}
+
+#[test]
+fn nobody_reading_hides_no_finding_and_no_missed_score() {
+    let models = models();
+    let folder = models.folder();
+    let args = ["eval", "-q", "-m", &models.ner(), "--min", "f1=101", "train.conllu"];
+    let error = unread(&mut folder.command(&args), b"").fails(1);
+    assert!(error.starts_with("missed: f1 is "), "{error}");
+    unread(&mut folder.command(&[&args[..4], &args[6..]].concat()), b"").ok();
+    let folder = Folder::new().with("a.tsv", "Nora\tB-PER\nFeld\tI-LOC\n\nRiga\tB-LOC\n");
+    let args = ["check", "--train", "a.tsv", "--layer", "ner"];
+    assert_eq!(folder.gloss(&args).code, Some(1));
+    unread(&mut folder.command(&args), b"").fails(1);
 }
 
 #[test]
@@ -72,12 +89,22 @@ fn a_failure_leaves_no_half_written_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_device_is_written_to_and_not_replaced() {
-    use std::os::unix::fs::FileTypeExt;
+fn a_pipe_is_written_to_and_not_replaced() {
+    use std::{fs::File, io::Read, os::unix::fs::FileTypeExt};
 
     let (models, folder) = (models(), Folder::new());
-    folder.pipe(&["tag", "-q", "-m", &models.ner(), "-o", "/dev/null"], "Nora left.").ok();
-    assert!(fs::metadata("/dev/null").expect("a device").file_type().is_char_device());
+    let path = folder.path("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    // Opened for both, it waits for nobody.
+    let both = File::options().read(true).write(true).open(&path).expect("a pipe");
+    let mut reader = File::open(&path).expect("a pipe");
+    let args = ["tag", "-q", "-m", &models.upos(), "--from", "tokens", "-o", "pipe"];
+    assert_eq!(folder.pipe(&args, "Nora left .\n").ok(), "");
+    drop(both);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(text, "Nora/PROPN left/VERB ./PUNCT\n");
+    assert!(fs::metadata(&path).expect("a pipe").file_type().is_fifo());
 }
 
 #[test]
@@ -96,11 +123,29 @@ fn an_interrupted_file_is_removed() {
     let (models, folder) = (models(), Folder::new());
     let args = ["tag", "-q", "-m", &models.ner(), "--from", "tokens", "-o", "new"];
     let mut child = folder.command(&args).stdin(Stdio::piped()).spawn().expect("gloss");
-    while folder.names().is_empty() {
-        assert!(child.try_wait().expect("gloss").is_none(), "it waits for input");
-        std::thread::yield_now();
-    }
+    // More than fits into a pipe: once it is written, some has been read.
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(corpus::tokens(200).as_bytes()).expect("a reader");
+    let names = folder.names();
+    assert!(names.len() == 1 && names[0].starts_with(".new."), "{names:?}");
     crate::resume::signal(&child, "INT");
     assert_eq!(child.wait().expect("gloss").code(), Some(130));
     assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let (models, folder) = (models(), Folder::new().with("gold.tsv", "Nora\tB-PER\n"));
+    let error = folder.pipe(&["tag", "-m", &models.ner(), "-", "-"], "Nora left.").fails(2);
+    assert!(error.contains("`-` is named twice"), "{error}");
+    let eval = |hypotheses: &str, references: &str| {
+        let args = ["eval", "--layer", "ner", "--hypotheses", hypotheses, "--references"];
+        let named = ["--columns", "token,ner", "--from", "conll", references];
+        folder.pipe(&[&args[..], &named[4..], &named[..4]].concat(), "Nora\tB-PER\n")
+    };
+    for (hypotheses, references) in [("-", "gold.tsv"), ("gold.tsv", "-")] {
+        let table = eval(hypotheses, references).ok();
+        assert!(table.contains("100.00  of 1 tokens"), "{table}");
+    }
+    eval("-", "-").fails(2);
 }

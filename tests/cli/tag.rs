@@ -99,6 +99,27 @@ fn bytes_that_are_not_utf8_are_replaced_if_asked() {
 }
 
 #[test]
+fn replaced_bytes_are_counted_before_an_error_too() {
+    let (models, folder) = (models(), Folder::new());
+    let args = ["tag", "-m", &models.ner(), "--from", "conll", "--lossy"];
+    let error = folder.pipe(&args, b"Nora\xFF\tx\n\nleft\tx\ty\n").fails(3);
+    let warning = error.find("not UTF-8 were replaced: 1 place").expect(&error);
+    assert!(warning < error.find("expected 2 columns, found 3").expect(&error), "{error}");
+}
+
+#[test]
+fn offsets_where_there_are_none_are_said() {
+    let (models, folder) = (models(), Folder::new());
+    let tag = |more: &[&str]| {
+        folder.pipe(&[&["tag", "-m", &models.ner()][..], more].concat(), "Nora left.").err
+    };
+    assert!(tag(&["--offsets", "chars"]).contains("--offsets: inline has no place for offsets"));
+    for fine in [&["--to", "jsonl", "--offsets", "chars"][..], &[]] {
+        assert!(!tag(fine).contains("--offsets"));
+    }
+}
+
+#[test]
 fn messages_are_text_json_or_nothing() {
     let (models, folder) = (models(), Folder::new());
     let ner = models.ner();

@@ -9,25 +9,33 @@ use crate::{
     log::{Log, counted},
 };
 
-/// Where and how is computed.
+/// Where is computed, and by what chance.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Computation")]
 pub struct Compute {
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: Device,
-    /// Precision of the weights; auto: what the model's configuration names
-    #[arg(long, value_name = "PRECISION", default_value = "auto")]
-    pub precision: Precision,
     /// Threads; changes speed, never a result [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Tokens labelled together; changes speed and memory, never a result
-    #[arg(long, value_name = "TOKENS", default_value_t = 1024, value_parser = at_least_one)]
-    pub batch_size: usize,
     /// Seed of all chance in a training, over the configuration's; labelling takes no chance
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
+}
+
+/// How text is labelled.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Computation")]
+pub struct Labelling {
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Precision of the weights; auto: what the model's configuration names
+    #[arg(long, value_name = "PRECISION", default_value = "auto")]
+    pub precision: Precision,
+    /// Tokens labelled together; changes speed and memory, never a result
+    #[arg(long, value_name = "TOKENS", default_value_t = 1024, value_parser = at_least_one)]
+    pub batch_size: usize,
 }
 
 /// How weights are kept while they are computed with.

@@ -27,6 +27,23 @@ pub const IO: u8 = 5;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// Input that cannot be used so.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadData(pub String);
+
+/// The code of a verb that wrote a report. That nobody read it to its end does
+/// not change what it says.
+///
+/// # Errors
+/// If it could not be written for another reason.
+pub fn of_report(written: anyhow::Result<()>, code: u8) -> anyhow::Result<u8> {
+    match written {
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(code),
+    }
+}
+
 /// Says what went wrong, and returns the exit code. A broken pipe is success.
 pub fn report(log: &Log, error: &anyhow::Error) -> u8 {
     let code = code(error);
@@ -38,13 +55,17 @@ pub fn report(log: &Log, error: &anyhow::Error) -> u8 {
 
 /// The exit code of an error.
 fn code(error: &anyhow::Error) -> u8 {
-    let broken_pipe = |cause: &(dyn StdError + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
+    if is_broken_pipe(error) {
         return DONE;
     }
     error.chain().find_map(code_of).unwrap_or(IO)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_one = |cause: &(dyn StdError + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(is_one)
 }
 
 /// The code of one error; nothing if its cause decides.
@@ -61,6 +82,9 @@ fn code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
     if cause.is::<ModelError>() {
         return Some(MODEL);
     }
+    if cause.is::<BadData>() {
+        return Some(DATA);
+    }
     cause.is::<Usage>().then_some(USAGE)
 }
 
@@ -68,7 +92,7 @@ fn of_models(error: &Error) -> Option<u8> {
     match error {
         Error::Hub(_) | Error::Model { .. } | Error::Layer(_) => Some(MODEL),
         Error::Text(error) => Some(of_text(error)),
-        Error::Config { .. } | Error::ConfigFile { .. } => Some(USAGE),
+        Error::Config { .. } | Error::ConfigFile { .. } | Error::Resume { .. } => Some(USAGE),
         Error::Data { .. } => Some(DATA),
         Error::Train(error) => of_training(error),
         Error::Write { .. } => Some(IO),
@@ -87,14 +111,15 @@ fn of_text(error: &TextError) -> u8 {
 fn of_training(error: &TrainingError) -> Option<u8> {
     use TrainingError as E;
     match error {
-        E::Config { .. } => Some(USAGE),
+        E::Config { .. } | E::NothingToResume { .. } | E::InUse { .. } => Some(USAGE),
         E::Io { .. } | E::Json(_) => Some(IO),
         E::Checkpoint { .. } | E::NoGradient { .. } | E::Tensor(_) | E::Parameters(_) => {
             Some(MODEL)
         }
         E::NotFinite { .. } | E::NoBatches { .. } | E::EmptyBatch { .. } => Some(DATA),
         E::NoScore { .. } | E::Lengths { .. } => Some(DATA),
-        // What a layer refuses in a training is numbers that are not finite.
+        // Sizes agree in a training, so what a layer refuses is numbers that are
+        // not finite, in an evaluation: a loss that is not is `NotFinite`.
         E::Task { source, .. } if matches!(source.downcast_ref(), Some(Error::Layer(_))) => {
             Some(DATA)
         }
@@ -150,6 +175,11 @@ mod tests {
             checkpoint: None,
         };
         assert_eq!(code(&Error::Train(not_finite).into()), DATA);
+        for folder in
+            [TrainingError::NothingToResume { path: path() }, TrainingError::InUse { path: path() }]
+        {
+            assert_eq!(code(&Error::Train(folder).into()), USAGE);
+        }
         let checkpoint = TrainingError::Checkpoint { path: path(), problem: String::new() };
         assert_eq!(code(&Error::Train(checkpoint).into()), MODEL);
         let source = Error::Write { path: path(), source: missing() };
@@ -159,8 +189,13 @@ mod tests {
 
     #[test]
     fn a_broken_pipe_is_success_and_misuse_is_not() {
-        let source = io::ErrorKind::BrokenPipe.into();
-        assert_eq!(code(&TextError::Write { source }.into()), DONE);
+        let write = |kind: io::ErrorKind| TextError::Write { source: kind.into() };
+        let broken = || write(io::ErrorKind::BrokenPipe).into();
+        assert_eq!(code(&broken()), DONE);
+        assert_eq!(of_report(Err(broken()), FINDINGS).unwrap(), FINDINGS);
+        assert_eq!(of_report(Ok(()), FINDINGS).unwrap(), FINDINGS);
+        of_report(Err(write(io::ErrorKind::StorageFull).into()), FINDINGS).unwrap_err();
+        assert_eq!(code(&BadData("x".to_owned()).into()), DATA);
         assert_eq!(code(&Usage("x".to_owned()).into()), USAGE);
         assert_eq!(code(&anyhow::anyhow!("x")), IO);
     }

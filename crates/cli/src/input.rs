@@ -1,9 +1,14 @@
 //! Sentences of files and of standard input, read ahead by a thread.
 
+mod budget;
+
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -14,6 +19,7 @@ use glossator::{
     errors::TextError,
 };
 
+use self::budget::Budget;
 use crate::{
     exit::Usage,
     log::{Log, counted},
@@ -21,6 +27,8 @@ use crate::{
 
 /// Sentences read ahead at most.
 const AHEAD: usize = 1024;
+/// And bytes of their text, if it is more than one sentence.
+const AHEAD_BYTES: usize = 8 << 20;
 /// How long a window that is begun waits for more, so that what comes slowly
 /// is labelled as it comes.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -36,6 +44,7 @@ enum Item {
 /// The sentences of some files, in order, in windows of bounded size.
 pub struct Input {
     items: Receiver<Result<Item, TextError>>,
+    ahead: Arc<Budget>,
     reader: Option<JoinHandle<()>>,
     error: Option<TextError>,
     lossy: usize,
@@ -49,9 +58,37 @@ impl Input {
         if files.is_empty() {
             files.push(PathBuf::from("-"));
         }
-        let (sender, items) = sync_channel(AHEAD);
-        let reader = Some(std::thread::spawn(move || read_all(&files, &options, &sender)));
-        Self { items, reader, error: None, lossy: 0, forced_breaks: 0 }
+        let (items, receiver) = sync_channel(AHEAD);
+        let ahead = Arc::new(Budget::new(AHEAD_BYTES));
+        let to = Ahead { items, budget: ahead.clone() };
+        let reader = Some(std::thread::spawn(move || read_all(&files, &options, &to)));
+        Self { items: receiver, ahead, reader, error: None, lossy: 0, forced_breaks: 0 }
+    }
+
+    /// Hands on all windows of about so many tokens. In the end, and behind an
+    /// error, says what was let pass.
+    ///
+    /// # Errors
+    /// As [`window`](Self::window), and those of `each`.
+    pub fn windows(
+        mut self,
+        tokens: usize,
+        log: Log,
+        mut each: impl FnMut(Vec<Sentence>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let result = loop {
+            match self.window(tokens) {
+                Ok(window) if window.is_empty() => break Ok(()),
+                Ok(window) => {
+                    if let Err(error) = each(window) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.warn(log);
+        result
     }
 
     /// The next sentences, about `tokens` of them in words, fewer if no more
@@ -59,13 +96,14 @@ impl Input {
     ///
     /// # Errors
     /// If a file cannot be read, or does not hold what it should.
-    pub fn window(&mut self, tokens: usize) -> Result<Vec<Sentence>, TextError> {
+    fn window(&mut self, tokens: usize) -> Result<Vec<Sentence>, TextError> {
         let mut window = Vec::new();
         let (mut size, mut deadline) = (0, None);
         while size < tokens && self.error.is_none() {
             let Some(item) = self.next(deadline) else { break };
             match item {
                 Ok(Item::Sentence(sentence)) => {
+                    self.ahead.give(sentence.text().len());
                     size += sentence.len().max(sentence.text().len() / BYTES_A_TOKEN).max(1);
                     deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
                     window.push(sentence);
@@ -104,7 +142,7 @@ impl Input {
     }
 
     /// Says what was let pass.
-    pub fn warn(&self, log: Log) {
+    fn warn(&self, log: Log) {
         if self.lossy > 0 {
             let places = counted(self.lossy, "place");
             log.warn(format_args!("bytes that are not UTF-8 were replaced: {places}"));
@@ -116,8 +154,31 @@ impl Input {
     }
 }
 
+impl Drop for Input {
+    fn drop(&mut self) {
+        // A reader that waits for room finds that nobody listens.
+        self.ahead.lift();
+    }
+}
+
+/// Where sentences are read ahead to.
+struct Ahead {
+    items: SyncSender<Result<Item, TextError>>,
+    budget: Arc<Budget>,
+}
+
+impl Ahead {
+    /// Waits for room and hands an item on; false if nobody listens any more.
+    fn send(&self, item: Result<Item, TextError>) -> bool {
+        if let Ok(Item::Sentence(sentence)) = &item {
+            self.budget.take(sentence.text().len());
+        }
+        self.items.send(item).is_ok()
+    }
+}
+
 /// Reads all files, and ends behind the first error.
-fn read_all(files: &[PathBuf], options: &ReadOptions, to: &SyncSender<Result<Item, TextError>>) {
+fn read_all(files: &[PathBuf], options: &ReadOptions, to: &Ahead) {
     for (index, file) in files.iter().enumerate() {
         if let Err(error) = read_one(file, index, options, to) {
             // If nobody listens, the command is over.
@@ -127,30 +188,37 @@ fn read_all(files: &[PathBuf], options: &ReadOptions, to: &SyncSender<Result<Ite
     }
 }
 
-fn read_one(
-    file: &Path,
-    index: usize,
-    options: &ReadOptions,
-    to: &SyncSender<Result<Item, TextError>>,
-) -> Result<(), TextError> {
+/// Reads a file; what was let pass is told also before an error.
+fn read_one(file: &Path, index: usize, options: &ReadOptions, to: &Ahead) -> Result<(), TextError> {
     let mut sentences = match is_stdin(file) {
         true => corpus::read(Box::new(io::stdin()), file, index, options)?,
         false => corpus::open(file, index, options)?,
     };
+    let mut error = None;
     for sentence in &mut sentences {
-        if to.send(Ok(Item::Sentence(sentence?))).is_err() {
-            return Ok(());
+        match sentence {
+            Ok(sentence) => {
+                if !to.send(Ok(Item::Sentence(sentence))) {
+                    return Ok(());
+                }
+            }
+            Err(cause) => error = Some(cause),
         }
     }
     let _ = to.send(Ok(Item::EndOfFile(sentences.warnings().clone())));
-    Ok(())
+    error.map_or(Ok(()), Err)
 }
 
-/// Refuses to wait for what a user may not know to type.
+/// Refuses to wait for what a user may not know to type, and to read standard
+/// input twice.
 ///
 /// # Errors
-/// If no file is named and standard input is a terminal; with a short help.
+/// If no file is named and standard input is a terminal, with a short help; if
+/// `-` is named twice.
 pub fn expect(files: &[PathBuf], verb: &str, examples: &str) -> Result<(), Usage> {
+    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        return Err(Usage("`-` is named twice, but standard input can be read once".to_owned()));
+    }
     if !files.is_empty() || !io::stdin().is_terminal() {
         return Ok(());
     }

@@ -14,14 +14,23 @@ use tempfile::{Builder, TempPath};
 
 use crate::signals;
 
-/// Ending of files that are being written.
-const TEMPORARY: &str = ".gloss-tmp";
+/// Ending of files that are being written; not that of a training, which removes
+/// what it finds of its own.
+const TEMPORARY: &str = ".gloss-out";
 
 /// An output, buffered until it is flushed.
 pub struct Output {
     sink: Sink,
-    /// A temporary file, and the name it gets in the end.
-    file: Option<(TempPath, PathBuf)>,
+    /// A temporary file.
+    file: Option<Pending>,
+}
+
+/// A file that is not complete.
+struct Pending {
+    file: File,
+    temporary: TempPath,
+    /// The name it gets in the end.
+    path: PathBuf,
 }
 
 /// A writer to an [`Output`].
@@ -38,7 +47,7 @@ impl Output {
         Self::of_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
-    fn new(to: Box<dyn Write>, file: Option<(TempPath, PathBuf)>) -> Self {
+    fn new(to: Box<dyn Write>, file: Option<Pending>) -> Self {
         let sink = Sink(Rc::new(RefCell::new(BufWriter::with_capacity(1 << 16, to))));
         Self { sink, file }
     }
@@ -63,7 +72,8 @@ impl Output {
         })?;
         let (file, temporary) = temporary(&path, old.map(|old| old.permissions()))?.into_parts();
         temporary.clone_into(&mut name);
-        Ok(Self::new(Box::new(file), Some((temporary, path))))
+        let written = Box::new(file.try_clone()?);
+        Ok(Self::new(written, Some(Pending { file, temporary, path })))
     }
 
     /// A writer to this output.
@@ -79,14 +89,16 @@ impl Output {
         self.sink.flush().map_err(|source| TextError::Write { source })
     }
 
-    /// Hands on what is buffered, and gives a file its name.
+    /// Hands on what is buffered; a file gets its name when it is on the disk.
     ///
     /// # Errors
     /// If the output fails.
     pub fn finish(mut self) -> Result<(), Error> {
         self.flush()?;
-        let Some((temporary, path)) = self.file else { return Ok(()) };
-        temporary.persist(&path).map_err(|error| Error::Write { path, source: error.error })
+        let Some(Pending { file, temporary, path }) = self.file else { return Ok(()) };
+        let synced = file.sync_all();
+        let named = synced.and_then(|()| temporary.persist(&path).map_err(|error| error.error));
+        named.map_err(|source| Error::Write { path, source })
     }
 }
 

@@ -28,6 +28,20 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// A folder to go on in that is not empty, but has no checkpoint.
+    #[error(
+        "nothing to resume in {path}: there is no checkpoint; train anew, or into another folder"
+    )]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that somebody trains in at this moment.
+    #[error("{path} is being trained by another process")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A checkpoint that does not fit this run, or is damaged.
     #[error("{path}: {problem}")]
     Checkpoint {

@@ -1,12 +1,15 @@
 //! Files that are either the old or the new ones, whenever the power fails.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use crate::disk;
 
 /// Ending of the files that are being written.
 const TEMPORARY: &str = ".gloss-tmp";
@@ -24,20 +27,20 @@ pub fn write_atomically(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let temporary = temporary_path(path)?;
-    let result = fill(&temporary, write).and_then(|()| fs::rename(&temporary, path));
+    let result = fill(&temporary, write).and_then(|()| disk::rename(&temporary, path));
     if result.is_err() {
         // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+        let _ = disk::remove(&temporary);
         return result;
     }
     sync_dir(parent(path))
 }
 
 fn fill(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    let mut file = BufWriter::with_capacity(1 << 18, disk::create(path)?);
     write(&mut file)?;
-    file.flush()?;
-    file.get_ref().sync_all()
+    disk::flush(&mut file)?;
+    disk::sync(file.get_ref())
 }
 
 /// A name beside `path` that no other writer uses.
@@ -46,7 +49,7 @@ fn temporary_path(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "the path does not name a file")
     })?;
-    let mut temporary = std::ffi::OsString::from(".");
+    let mut temporary = OsString::from(".");
     temporary.push(name);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     temporary.push(format!(".{}-{count}{TEMPORARY}", process::id()));
@@ -66,26 +69,32 @@ fn parent(path: &Path) -> &Path {
 /// # Errors
 /// Those of the file system.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) { disk::sync(&File::open(dir)?) } else { Ok(()) }
 }
 
-/// Removes what killed writers have left under `dir`, in all its folders.
+/// Removes what killed writers have left in `dir`, its subfolders not included.
+/// Where there is no such folder, nothing was left.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn remove_stale(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            remove_stale(&entry.path())?;
-        } else if kind.is_file() && name.starts_with('.') && name.ends_with(TEMPORARY) {
-            fs::remove_file(entry.path())?;
+        if entry.file_type()?.is_file() && is_temporary(&entry.file_name()) {
+            disk::remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a file of that name was being written.
+pub(crate) fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 #[cfg(test)]
@@ -125,11 +134,15 @@ mod tests {
     fn stale_files_go_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("inner")).unwrap();
-        let stale = temporary_path(&dir.path().join("inner/model.safetensors")).unwrap();
-        let own = dir.path().join("inner/.hidden.tmp");
-        fs::write(&stale, "half").unwrap();
-        fs::write(&own, "mine").unwrap();
+        let stale = temporary_path(&dir.path().join("model.safetensors")).unwrap();
+        let own = dir.path().join(".hidden.tmp");
+        let deeper = temporary_path(&dir.path().join("inner/model.safetensors")).unwrap();
+        for path in [&stale, &own, &deeper] {
+            fs::write(path, "half").unwrap();
+        }
         remove_stale(dir.path()).unwrap();
         assert!(!stale.exists() && own.exists());
+        assert!(deeper.exists(), "a subfolder is somebody else's");
+        remove_stale(&dir.path().join("absent")).unwrap();
     }
 }

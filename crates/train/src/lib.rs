@@ -15,6 +15,7 @@
 mod average;
 mod checkpoint;
 mod config;
+mod disk;
 mod error;
 pub mod files;
 mod folder;

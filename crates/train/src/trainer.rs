@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use crate::{Observer, Result, Task, TrainingConfig, session::Session};
+use crate::{Observer, Result, Task, TrainingConfig, folder::Folder, session::Session};
 
 /// Where and how to run.
 #[derive(Debug, Clone, Default)]
@@ -15,13 +15,26 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Seed of all chance.
     pub seed: u64,
-    /// Go on from the last checkpoint in `out`, if there is one. Without this,
-    /// the checkpoints and the log of an earlier run in `out` are removed.
+    /// Go on from the last checkpoint in `out`; a folder that holds nothing yet,
+    /// or a run that was cut off before its first checkpoint, is begun with.
+    /// Without this, the model, the checkpoints and the log of an earlier run
+    /// in `out` are removed.
     pub resume: bool,
     /// Once true, the run saves a checkpoint and ends after the present step.
     pub stop: Arc<AtomicBool>,
     /// Save a checkpoint after so many steps, too.
     pub checkpoint_every_steps: Option<usize>,
+}
+
+impl RunOptions {
+    /// Looks whether a run could begin in `out`, and changes nothing there.
+    ///
+    /// # Errors
+    /// If another process trains there, if there is nothing to resume, or if
+    /// the folder cannot be read.
+    pub fn check(&self) -> Result<()> {
+        Folder::at(&self.out).check(self.resume)
+    }
 }
 
 /// How a run ended.
@@ -55,8 +68,9 @@ pub struct Summary {
 /// so the size of a step does not depend on that of the batch.
 ///
 /// # Errors
-/// If a setting is out of range, the checkpoint does not fit, the task fails, a
-/// file cannot be written, or a number is not finite: the last good checkpoint
+/// If a setting is out of range, the folder cannot be trained in (see
+/// [`RunOptions::check`]), the checkpoint does not fit, the task fails, a file
+/// cannot be written, or a number is not finite: the last good checkpoint
 /// stays as it is.
 pub fn run<T: Task>(
     task: &mut T,

@@ -19,7 +19,7 @@ use glossator::{
 
 use crate::{
     args::{HELP, named},
-    exit::{DONE, FINDINGS},
+    exit::{self, DONE, FINDINGS},
     log::counted,
     output,
 };
@@ -81,8 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         0 => "no findings\n".to_owned(),
         count => format!("{}\n", counted(count, "finding")),
     });
-    output::print(&text)?;
-    Ok(if findings.is_empty() { DONE } else { FINDINGS })
+    let code = if findings.is_empty() { DONE } else { FINDINGS };
+    exit::of_report(output::print(&text).map_err(Into::into), code)
 }
 
 /// A configuration of what the options name.

@@ -6,15 +6,15 @@ use std::{
 };
 
 use glossator::{
-    Sentence, Tagger, corpus,
+    Sentence, Tagger,
     errors::TextError,
     tags::{self, Scheme},
 };
 
 use crate::{
     args::{HELP, Reading, Writing, named},
-    compute::Compute,
-    exit::{DONE, FINDINGS, Usage},
+    compute::Labelling,
+    exit::{self, BadData, DONE, FINDINGS, Usage},
     input::{self, Input},
     log::Log,
     output::Output,
@@ -41,10 +41,10 @@ pub struct Args {
     /// Model: a built-in one, one of the cache, or a folder [default: en-ner]
     #[arg(long, short, value_name = "MODEL", conflicts_with = "hypotheses")]
     model: Option<String>,
-    /// File with labels to score
+    /// File with labels to score; `-` is standard input
     #[arg(long, value_name = "FILE", requires_all = ["references", "layer"])]
     hypotheses: Option<PathBuf>,
-    /// File with the gold labels of the same words
+    /// File with the gold labels of the same words; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "hypotheses")]
     references: Option<PathBuf>,
     /// Column to compare: ner, upos, … [default: the model's layer]
@@ -67,28 +67,34 @@ pub struct Args {
     #[command(flatten)]
     writing: Writing,
     #[command(flatten)]
-    compute: Compute,
+    labelling: Labelling,
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    if args.json && !args.metric.is_empty() {
+        log.warn("--metric: --json holds all numbers");
+    }
     let scorer = match (&args.hypotheses, &args.references) {
-        (Some(hypotheses), Some(references)) => compare(args, hypotheses, references)?,
+        (Some(hypotheses), Some(references)) => compare(args, hypotheses, references, log)?,
         _ => score(args, log)?,
     };
-    let output = Output::create(args.writing.output.as_deref())?;
-    let text = render(args, &scorer);
-    let written = output.writer().write_all(text.as_bytes());
-    written.map_err(|source| TextError::Write { source })?;
-    output.finish()?;
     let missed = missed(args, &scorer);
     missed.iter().for_each(|message| log.missed(message));
-    Ok(if missed.is_empty() { DONE } else { FINDINGS })
+    let code = if missed.is_empty() { DONE } else { FINDINGS };
+    exit::of_report(write(args, &render(args, &scorer)), code)
+}
+
+fn write(args: &Args, text: &str) -> anyhow::Result<()> {
+    let output = Output::create(args.writing.output.as_deref())?;
+    let written = output.writer().write_all(text.as_bytes());
+    written.map_err(|source| TextError::Write { source })?;
+    Ok(output.finish()?)
 }
 
 /// Scores a model on the files.
 fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
     input::expect(&args.files, "eval", EXAMPLES)?;
-    args.compute.prepare(log)?;
+    args.labelling.compute.prepare(log)?;
     let tagger = Tagger::load(args.model.as_deref().unwrap_or("en-ner"))?;
     let gold = args.layer.as_deref().unwrap_or(tagger.layer());
     if asks_for_spans(args) && !tagger.is_spans() {
@@ -96,35 +102,43 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
         return Err(Usage(format!("span-f1: the model {name} labels words, not spans")).into());
     }
     let mut scorer = Scorer::new(tagger.is_spans());
-    let mut input = Input::open(&args.files, args.reading.options());
-    loop {
-        let mut window = input.window(WINDOW)?;
-        if window.is_empty() {
-            break;
-        }
+    let mut sentences = 0;
+    let input = Input::open(&args.files, args.reading.options());
+    input.windows(WINDOW, log, |mut window| {
         window.retain(|sentence| !sentence.is_empty());
         for sentence in &window {
             column(sentence, gold)?;
         }
-        tagger.tag_batches(&mut window, args.compute.batch_size)?;
+        sentences += window.len();
+        tagger.tag_batches(&mut window, args.labelling.batch_size)?;
         for sentence in &window {
             let layer = sentence.layer(tagger.layer());
             let predicted = layer.map(|layer| layer.column(sentence.len(), Scheme::Iob2));
             scorer.add(&column(sentence, gold)?, &predicted.unwrap_or_default())?;
         }
+        Ok(())
+    })?;
+    match sentences {
+        0 => Err(nothing_in(&args.files).into()),
+        _ => Ok(scorer),
     }
-    input.warn(log);
-    Ok(scorer)
+}
+
+/// An error about files without words.
+fn nothing_in(files: &[PathBuf]) -> BadData {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let names = if names.is_empty() { "-".to_owned() } else { names.join(", ") };
+    BadData(format!("no sentences to score in {names}"))
 }
 
 /// Scores a file against another one.
-fn compare(args: &Args, hypotheses: &Path, references: &Path) -> anyhow::Result<Scorer> {
+fn compare(args: &Args, hypotheses: &Path, references: &Path, log: Log) -> anyhow::Result<Scorer> {
     let layer = args.layer.as_deref().unwrap_or_default();
-    let read = |file| -> Result<Vec<Sentence>, TextError> {
-        let sentences = corpus::open(file, 0, &args.reading.options())?;
-        sentences.filter(|s| !s.as_ref().is_ok_and(Sentence::is_empty)).collect()
-    };
-    let (predicted, gold) = (read(hypotheses)?, read(references)?);
+    input::expect(&[hypotheses.to_owned(), references.to_owned()], "eval", EXAMPLES)?;
+    let (predicted, gold) = (read(args, hypotheses, log)?, read(args, references, log)?);
+    if gold.is_empty() {
+        return Err(nothing_in(&[references.to_owned()]).into());
+    }
     let mut columns = Vec::new();
     for sentence in &gold {
         columns.push(column(sentence, layer)?.into_iter().map(str::to_owned).collect::<Vec<_>>());
@@ -150,8 +164,22 @@ fn compare(args: &Args, hypotheses: &Path, references: &Path) -> anyhow::Result<
     }
 }
 
+/// Reads the sentences of a file that have words.
+fn read(args: &Args, file: &Path, log: Log) -> anyhow::Result<Vec<Sentence>> {
+    let mut sentences = Vec::new();
+    let input = Input::open(&[file.to_owned()], args.reading.options());
+    input.windows(WINDOW, log, |mut window| {
+        window.retain(|sentence| !sentence.is_empty());
+        sentences.append(&mut window);
+        Ok(())
+    })?;
+    Ok(sentences)
+}
+
+/// Whether a number is printed or bounded that only spans have.
 fn asks_for_spans(args: &Args) -> bool {
-    args.metric.contains(&Metric::SpanF1)
+    let bounded = args.min.iter().chain(&args.max).map(|bound| bound.metric);
+    args.metric.iter().copied().chain(bounded).any(|metric| metric == Metric::SpanF1)
 }
 
 /// What is printed: an object, the numbers asked for, or the whole table.

@@ -9,7 +9,7 @@ use glossator::{
 
 use crate::{
     args::{HELP, Reading, Writing, named},
-    compute::Compute,
+    compute::Labelling,
     exit::{DONE, Usage},
     input::{self, Input},
     log::Log,
@@ -61,32 +61,25 @@ pub struct Args {
     /// Leave out spans less probable than this, 0 to 1; labels of words all stay
     #[arg(long, value_name = "P", value_parser = probability)]
     min_score: Option<f32>,
-    /// Unit of `start` and `end` in jsonl
-    #[arg(long, value_name = "UNIT", default_value = "chars", value_parser = named(Offsets::ALL, Offsets::name))]
-    offsets: Offsets,
+    /// Unit of `start` and `end` in jsonl [default: chars]
+    #[arg(long, value_name = "UNIT", value_parser = named(Offsets::ALL, Offsets::name))]
+    offsets: Option<Offsets>,
     #[command(flatten)]
-    compute: Compute,
+    labelling: Labelling,
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
-    if args.scores && matches!(args.to, OutputFormat::Conll | OutputFormat::Conllu) {
-        log.warn(format_args!("--scores: {} has no place for scores", args.to));
-    }
-    args.compute.prepare(log)?;
+    warn_of_what_has_no_place(args, log);
+    args.labelling.compute.prepare(log)?;
     let taggers = load(&args.models)?;
     let mut output = Output::create(args.writing.output.as_deref())?;
-    let options = WriteOptions { scores: args.scores, offsets: args.offsets, columns: None };
-    let mut writer = writer(args.to, output.writer(), options);
-    let mut input = Input::open(&args.files, args.reading.options());
-    let tokens = window_tokens(args.compute.batch_size);
-    loop {
-        let mut window = input.window(tokens)?;
-        if window.is_empty() {
-            break;
-        }
+    let mut writer = writer(args.to, output.writer(), options(args));
+    let input = Input::open(&args.files, args.reading.options());
+    let batch_size = args.labelling.batch_size;
+    input.windows(window_tokens(batch_size), log, |mut window| {
         for tagger in &taggers {
-            tagger.tag_batches(&mut window, args.compute.batch_size)?;
+            tagger.tag_batches(&mut window, batch_size)?;
         }
         for sentence in &mut window {
             if let Some(min) = args.min_score {
@@ -94,12 +87,31 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
             }
             writer.write(sentence)?;
         }
-        output.flush()?;
-    }
+        Ok(output.flush()?)
+    })?;
     writer.finish()?;
     output.finish()?;
-    input.warn(log);
     Ok(DONE)
+}
+
+/// How to write.
+fn options(args: &Args) -> WriteOptions {
+    WriteOptions {
+        scores: args.scores,
+        offsets: args.offsets.unwrap_or_default(),
+        ..WriteOptions::default()
+    }
+}
+
+/// Says which options the format of the output makes no use of.
+fn warn_of_what_has_no_place(args: &Args, log: Log) {
+    let to = args.to;
+    if args.scores && matches!(to, OutputFormat::Conll | OutputFormat::Conllu) {
+        log.warn(format_args!("--scores: {to} has no place for scores"));
+    }
+    if args.offsets.is_some() && to != OutputFormat::Jsonl {
+        log.warn(format_args!("--offsets: {to} has no place for offsets"));
+    }
 }
 
 /// Loads models of different layers.

@@ -2,6 +2,7 @@
 
 mod command;
 mod observers;
+mod restart;
 
 use std::{
     path::{Path, PathBuf},
@@ -47,10 +48,10 @@ pub struct Args {
     /// Folder of the model, its checkpoints and its log [default: the configuration's name]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Go on from the last checkpoint in the folder
+    /// Go on from the last checkpoint in the folder, or begin where it holds nothing yet
     #[arg(long, conflicts_with = "force")]
     resume: bool,
-    /// Train anew into a folder that is not empty; its checkpoints and its log go
+    /// Train anew into a folder that is not empty; its model, its checkpoints and its log go
     #[arg(long)]
     force: bool,
     /// Read configuration and corpora, say what is there, and train nothing
@@ -61,25 +62,30 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    if !args.dry_run {
+        restart::with_threads(args.compute.threads);
+    }
     let mut settings = args.set.clone();
     settings.extend(args.compute.seed.map(|seed| format!("seed={seed}")));
     let config = RunConfig::read(&args.config, &settings)?;
     if args.dry_run {
         return dry_run(&config, log);
     }
-    let out = folder(args)?;
-    args.compute.prepare(log)?;
     let (stop, code) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU8::new(DONE)));
-    watch(log, stop.clone(), code.clone())?;
+    let out = folder(args)?;
+    let options = RunOptions {
+        out: out.clone(),
+        seed: config.seed,
+        resume: args.resume,
+        stop: stop.clone(),
+        ..Default::default()
+    };
+    options.check()?;
+    args.compute.prepare(log)?;
+    watch(log, stop, code.clone())?;
     let trained = train_tagger(TrainingRun {
         config: &config,
-        options: RunOptions {
-            out: out.clone(),
-            seed: config.seed,
-            resume: args.resume,
-            stop,
-            ..Default::default()
-        },
+        options,
         observers: &mut observers::of(log),
         command: command::of(&args.config, &settings),
     })?;

@@ -102,7 +102,9 @@ impl Report {
             correct: sum.correct + counts.correct,
         });
         let mean = |value: fn(&ClassScore) -> f64| {
-            per_class.iter().map(value).sum::<f64>() / per_class.len().max(1) as f64
+            // A sum of no numbers would be -0.
+            let sum = per_class.iter().map(value).fold(0.0, |sum, value| sum + value);
+            sum / per_class.len().max(1) as f64
         };
         Self {
             micro: total.score(),
@@ -173,6 +175,7 @@ mod tests {
     fn nothing_scores_nothing() {
         let report = Report::new(&BTreeMap::new(), 0, 0);
         assert_eq!(report, Report::default());
+        assert!(!report.to_string().contains('-'), "{report}");
         let missed = Counts { gold: 1, predicted: 0, correct: 0 };
         let report = Report::new(&BTreeMap::from([("PER".to_owned(), missed)]), 1, 2);
         assert_eq!(report.micro, Score::default());

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -36,12 +36,13 @@ struct Line<'a> {
 
 impl JsonLog {
     /// Opens the log at `path` to go on after its first `length` bytes; what
-    /// follows them is removed. `earlier`: seconds that the run took so far.
+    /// follows them is removed. Of a log that has become shorter, all whole
+    /// lines are kept. `earlier`: seconds that the run took so far.
     ///
     /// # Errors
-    /// If the file cannot be opened, or is shorter.
+    /// If the file cannot be opened, read or written.
     pub fn open(path: &Path, length: u64, earlier: f64) -> Result<Self> {
-        let file = open(path, length).map_err(Error::io(path))?;
+        let (file, length) = open(path, length).map_err(Error::io(path))?;
         Ok(Self { path: path.to_owned(), file, length, started: Instant::now(), earlier })
     }
 
@@ -64,15 +65,25 @@ impl JsonLog {
     }
 }
 
-fn open(path: &Path, length: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    if file.metadata()?.len() < length {
-        let problem = format!("the log is shorter than the {length} bytes of the checkpoint");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-    }
-    file.set_len(length)?;
+/// The file, cut, and the length that is left.
+fn open(path: &Path, length: u64) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).truncate(false).read(true).write(true).open(path)?;
+    let kept = match file.metadata()?.len() < length {
+        true => whole_lines(&mut file)?,
+        false => length,
+    };
+    file.set_len(kept)?;
     file.seek(SeekFrom::End(0))?;
-    Ok(file)
+    Ok((file, kept))
+}
+
+/// Length of all lines that have an end.
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let end = bytes.iter().rposition(|&byte| byte == b'\n');
+    Ok(end.map_or(0, |end| end as u64 + 1))
 }
 
 impl Observer for JsonLog {
@@ -131,7 +142,23 @@ mod tests {
         assert_eq!(lines[0]["event"], "best");
         assert_eq!(lines[1]["metrics"]["f1"], 12.5);
         assert!(lines[1]["time"].as_f64().unwrap() >= 1000.0);
-        assert!(JsonLog::open(&path, 1 << 20, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_shortened_log_keeps_its_whole_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.jsonl");
+        for (text, kept) in [("{}\n{\"a\":1}\n{\"cut", "{}\n{\"a\":1}\n"), ("{\"cut", ""), ("", "")]
+        {
+            fs::write(&path, text).unwrap();
+            let mut log = JsonLog::open(&path, 1 << 20, 0.0).unwrap();
+            assert_eq!(log.len(), kept.len() as u64);
+            log.event(&Event::Best { epoch: 1, score: 50.0 }).unwrap();
+            let found = fs::read_to_string(&path).unwrap();
+            assert!(found.starts_with(&format!("{kept}{{\"time\"")), "{found}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(JsonLog::open(&path, 1, 0.0).unwrap().is_empty());
     }
 
     #[test]

@@ -7,8 +7,14 @@ use crate::{Error, Event, Outcome, Result, Summary, Task, checkpoint::Parts, sch
 
 impl<T: Task> Session<'_, T> {
     /// Evaluates, keeps the best model, anneals and saves a checkpoint.
+    ///
+    /// A model is saved only where there is a checkpoint already: then a model
+    /// without one is never what a run has left to go on with.
     pub(super) fn end_epoch(&mut self) -> Result<()> {
-        self.check_parameters()?;
+        match self.folder.existing_checkpoint() {
+            None => self.checkpoint()?,
+            Some(_) => self.check_parameters()?,
+        }
         self.swap_average()?;
         let result = self.evaluate();
         self.swap_average()?;

@@ -1,5 +1,7 @@
 //! Whole runs of a tiny task.
 
+mod faults;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -125,6 +127,33 @@ fn a_run_killed_again_and_again_resumes_to_the_same_bytes() {
     let deaths = (0..20).take_while(|_| attempt().is_err()).count();
     assert!((2..20).contains(&deaths), "{deaths}");
     assert_eq!(remains(dir.path()), want);
+}
+
+#[test]
+fn a_run_whose_log_was_lost_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let want = complete(dir.path(), &adamw());
+    let dir = tempfile::tempdir().unwrap();
+    let mut toy = Toy { dies_at: Some(9), ..Toy::default() };
+    run(&mut toy, &adamw(), &options(dir.path(), false), &mut []).unwrap_err();
+    fs::remove_file(dir.path().join("log.jsonl")).unwrap();
+    run(&mut Toy::default(), &adamw(), &options(dir.path(), true), &mut []).unwrap();
+    let found = remains(dir.path());
+    assert_eq!((found.model, found.tensors), (want.model, want.tensors));
+    assert!(want.log.ends_with(&found.log) && !found.log.is_empty());
+}
+
+#[test]
+fn no_model_is_saved_before_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    // Calls 0 to 3 are steps, then comes an evaluation; call 5 saves the model.
+    let mut toy = Toy { dies_at: Some(5), ..Toy::default() };
+    let options = RunOptions { checkpoint_every_steps: None, ..options(dir.path(), false) };
+    run(&mut toy, &adamw(), &options, &mut []).unwrap_err();
+    let (state, ..) =
+        checkpoint::load(&dir.path().join("checkpoints/last/checkpoint.safetensors")).unwrap();
+    assert_eq!((state.epoch, state.cursor), (1, 4));
+    assert!(options.check().is_ok() && RunOptions { resume: true, ..options }.check().is_ok());
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub struct Trained {
 /// is not finite.
 pub fn train_tagger(run_: TrainingRun<'_>) -> Result<Option<Trained>> {
     let TrainingRun { config, options, observers, command } = run_;
+    options.check()?;
     let corpora = Corpora::read(config)?;
     let start = Start::new(config, &corpora)?;
     let out = options.out.clone();
