@@ -198,8 +198,7 @@ fn a_run_is_not_resumed_on_other_data_or_another_architecture() {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
         let out = folder.join("resumed");
-        let options =
-            RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
+        let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
         let command = String::new();
         train_tagger(TrainingRun { config: &config, options, observers: &mut [], command })
     };
@@ -295,7 +294,10 @@ fn a_damaged_model_is_refused_by_name() {
         (broken("crf", "config.json", text("\"crf\": true", "\"crf\": false")), "not part of"),
         (broken("json", "config.json", text("{", "[")), "config.json"),
         (broken("labels", "config.json", text("\"O\"", "\"B-PER\"")), "stands twice"),
-        (broken("huge", "config.json", text("\"layers\": 1", "\"layers\": 4611686018427387904")), "tagger.layers"),
+        (
+            broken("huge", "config.json", text("\"layers\": 1", "\"layers\": 4611686018427387904")),
+            "tagger.layers",
+        ),
         (broken("unknown", "dictionary-0.json", text("<unk>", "unk")), "<unk>"),
         (broken("dictionary", "dictionary-1.json", text("nora", "nova")), ""),
         (broken("short", "dictionary-1.json", text(",\"nora\"", "")), "shape"),
