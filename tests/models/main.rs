@@ -181,6 +181,12 @@ fn labels_keep_their_weights_by_name_when_a_model_is_trained_on() {
     let again = train(folder, "iob2-again", &[&on, gentle[0], gentle[1]]);
     assert_eq!(labels("iob2-again"), labels("iob2"));
     assert!(again.dev.micro.f1 > 90.0, "{}", again.dev);
+    // The model's own architecture holds, too: no CRF comes from nowhere.
+    let softmax = train(folder, "no-crf", &["tagger.crf=false", gentle[0]]);
+    let on = format!("init_from={}", softmax.folder.display());
+    train(folder, "no-crf-again", &[&on, gentle[0]]);
+    let config = std::fs::read_to_string(folder.join("no-crf-again/config.json")).unwrap();
+    assert!(config.contains("\"crf\": false"), "{config}");
     // Other labels: what was learnt of LOC is not taken for ANIMAL.
     let other = corpus().replace("LOC", "ANIMAL");
     std::fs::write(folder.join("other.tsv"), other).unwrap();

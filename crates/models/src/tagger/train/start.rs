@@ -70,10 +70,13 @@ impl Start {
             let given = given.map(|(_, _, values)| values.to_vec());
             embeddings.push(Prepared::again(embedding.clone(), dictionary, given));
         }
-        let TaggerConfig { word_dropout, locked_dropout, class_weights, crf, .. } =
+        let TaggerConfig { word_dropout, locked_dropout, class_weights, .. } =
             config.tagger.clone();
-        let tagger =
-            TaggerConfig { word_dropout, locked_dropout, class_weights, crf, ..model.tagger };
+        let tagger = TaggerConfig { word_dropout, locked_dropout, class_weights, ..model.tagger };
+        if let Some((key, reason)) = tagger.problem() {
+            let problem = format!("{key} {reason}");
+            return Err(Error::Config { path: name.into(), line: None, problem });
+        }
         let labels = if keep { own } else { labels };
         Ok(Self { tagger, labels, embeddings, weights })
     }
