@@ -268,6 +268,15 @@ fn given_vectors_stay_as_they_are() {
     let tensors = Bundle::folder(&trained.folder).tensors("model.safetensors").unwrap();
     let words = tensors.iter().find(|t| t.name == "embeddings.1.words.weight").unwrap();
     assert_eq!(words.values, [0.0, 0.0, 1.5, -2.0, 0.25, 3.0]);
+
+    // Other numbers for the same words are other data: the run does not go on.
+    std::fs::write(folder.join("v.vec"), "Turin 1.5 -2\nNora 0.25 4\n").unwrap();
+    let settings = [vectors.to_owned(), "training.max_epochs=1".to_owned()];
+    let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
+    let out = folder.join("given");
+    let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
+    let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
+    assert!(format!("{:?}", train_tagger(run).unwrap_err()).contains("--force"));
 }
 
 /// A copy of the model's folder with one file changed.

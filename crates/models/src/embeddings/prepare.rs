@@ -80,6 +80,11 @@ impl Prepared {
         Self { config, dictionary, given: given.map(Into::into) }
     }
 
+    /// The given values; none if all are made by training.
+    pub(crate) fn given(&self) -> &[f32] {
+        self.given.as_deref().unwrap_or_default()
+    }
+
     /// Whether the vectors are given and stay as they are.
     pub(crate) fn is_frozen(&self) -> bool {
         matches!(&self.config, EmbeddingConfig::Words(words) if words.vectors.is_some() && !words.tune)

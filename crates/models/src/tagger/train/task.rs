@@ -10,7 +10,7 @@ use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
 use sha2::{Digest, Sha256};
 
 use super::{
-    data::{Corpora, gold_column},
+    data::{Corpora, gold_column, gold_columns},
     start::Start,
     write,
 };
@@ -90,7 +90,8 @@ impl<'a> TaggerTask<'a> {
         };
         let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
         let gold = gold.collect::<Result<Vec<_>>>()?;
-        let fingerprint = fingerprint(&model, &start.embeddings, corpora, &gold);
+        let dev = gold_columns(&corpora.dev, &config.data.layer)?;
+        let fingerprint = fingerprint(&model, &start.embeddings, corpora, &gold, &dev);
         Ok(Self {
             config,
             corpora,
@@ -158,7 +159,6 @@ impl<'a> TaggerTask<'a> {
         for (index, prepared) in self.prepared.iter().enumerate() {
             json(&dictionary_file(index), serde_json::to_string(&prepared.dictionary))?;
         }
-        json("config.json", serde_json::to_string_pretty(&self.model))?;
         let tensors: Vec<Stored> = self
             .weights()?
             .iter()
@@ -171,7 +171,9 @@ impl<'a> TaggerTask<'a> {
         let path = dir.join("model.safetensors");
         let bytes = write_tensors(&tensors, self.model.precision);
         let bytes = bytes.map_err(std::io::Error::other);
-        write(&path, &bytes.map_err(|source| super::write_error(&path, source))?)
+        write(&path, &bytes.map_err(|source| super::write_error(&path, source))?)?;
+        // Last: a folder without it is no model, so nobody loads half of one.
+        json("config.json", serde_json::to_string_pretty(&self.model))
     }
 
     fn evaluate_dev(&self) -> Result<Evaluation> {
@@ -263,18 +265,21 @@ fn fingerprint(
     embeddings: &[Prepared],
     corpora: &Corpora,
     gold: &[Vec<usize>],
+    dev: &[Vec<String>],
 ) -> String {
     let mut hash = Sha256::new();
     // The debug form names every field and separates every item.
     hash.update(format!("{model:?}"));
     for embedding in embeddings {
         embedding.dictionary.iter().for_each(|item| hash.update(format!("{item:?}")));
+        embedding.given().iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     for sentence in corpora.train.iter().chain(&corpora.dev) {
         sentence.tokens().for_each(|token| hash.update(format!("{token:?}")));
         hash.update("\n");
     }
     gold.iter().flatten().for_each(|tag| hash.update(tag.to_le_bytes()));
+    dev.iter().flatten().for_each(|tag| hash.update(format!("{tag:?}")));
     format!("{:x}", hash.finalize())
 }
 
