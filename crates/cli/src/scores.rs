@@ -162,20 +162,12 @@ impl Scorer {
 /// # Errors
 /// If the sentence has none.
 pub fn column<'a>(sentence: &'a Sentence, name: &str) -> Result<Vec<&'a str>, Error> {
-    let misc = format!("misc:{}", name.to_uppercase());
-    sentence.column(name).or_else(|| sentence.column(&misc)).ok_or_else(|| {
+    sentence.gold(name).ok_or_else(|| {
         let problem = format!(
             "no column `{name}` to compare with; name the columns with --columns, or choose another with --layer"
         );
-        problem_at(sentence, problem)
+        Error::in_sentence(sentence, problem)
     })
-}
-
-/// An error about the data of a sentence.
-pub fn problem_at(sentence: &Sentence, problem: String) -> Error {
-    let place = sentence.place();
-    let path = place.map_or("input".into(), |(path, _)| path.to_owned());
-    Error::Data { path, line: place.map(|(_, line)| line), problem }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use glossator_text::Sentence;
+
 /// What can go wrong with models.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,4 +72,13 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// An error about the data of a sentence, with the place it was read from.
+    pub fn in_sentence(sentence: &Sentence, problem: String) -> Self {
+        let place = sentence.place();
+        let path = place.map_or("input".into(), |(path, _)| path.to_owned());
+        Self::Data { path, line: place.map(|(_, line)| line), problem }
+    }
 }

@@ -168,6 +168,13 @@ impl Sentence {
         self.source.column(name)
     }
 
+    /// The gold labels of a layer: the column of that name, else the key of
+    /// MISC that is the name in upper case.
+    pub fn gold(&self, layer: &str) -> Option<Vec<&str>> {
+        let key = || self.column(&format!("misc:{}", layer.to_uppercase()));
+        self.column(layer).or_else(key)
+    }
+
     /// What the reader kept to write the sentence back.
     pub fn source(&self) -> &Source {
         &self.source

@@ -6,7 +6,7 @@ use std::{
 };
 
 use glossator::{
-    Sentence, Tagger,
+    Error, Sentence, Tagger,
     errors::TextError,
     tags::{self, Scheme},
 };
@@ -18,7 +18,7 @@ use crate::{
     input::{self, Input},
     log::Log,
     output::Output,
-    scores::{Bound, Metric, Scorer, column, problem_at},
+    scores::{Bound, Metric, Scorer, column},
 };
 
 const EXAMPLES: &str = "\
@@ -151,14 +151,14 @@ fn compare(args: &Args, hypotheses: &Path, references: &Path, log: Log) -> anyho
     for (index, (gold, column_)) in gold.iter().zip(&columns).enumerate() {
         let Some(predicted) = predicted.get(index).filter(|p| p.tokens().eq(gold.tokens())) else {
             let problem = format!("{} has other words here", hypotheses.display());
-            return Err(problem_at(gold, problem).into());
+            return Err(Error::in_sentence(gold, problem).into());
         };
         scorer.add(column_, &column(predicted, layer)?)?;
     }
     match predicted.get(gold.len()) {
         Some(more) => {
             let problem = format!("{} ends before this sentence", references.display());
-            Err(problem_at(more, problem).into())
+            Err(Error::in_sentence(more, problem).into())
         }
         None => Ok(scorer),
     }

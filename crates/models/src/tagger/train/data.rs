@@ -1,6 +1,6 @@
 //! Corpora with a gold column.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glossator_nn::Rng;
 use glossator_text::{
@@ -74,15 +74,11 @@ pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sent
 
 /// The gold column of a sentence.
 pub(crate) fn gold_column<'a>(sentence: &'a Sentence, column: &str) -> Result<Vec<&'a str>> {
-    let misc = format!("misc:{}", column.to_uppercase());
-    sentence.column(column).or_else(|| sentence.column(&misc)).ok_or_else(|| {
-        let (path, line) = sentence
-            .place()
-            .map_or((PathBuf::from("input"), None), |(path, line)| (path.to_owned(), Some(line)));
+    sentence.gold(column).ok_or_else(|| {
         let problem = format!(
             "no column `{column}`; name the columns with `columns`, or choose another layer"
         );
-        Error::Data { path, line, problem }
+        Error::in_sentence(sentence, problem)
     })
 }
 

@@ -292,9 +292,7 @@ fn gold(sentence: &Sentence, column: &str, labels: &Labels) -> Result<Vec<usize>
     };
     let number = |name: &String| {
         labels.number(name).ok_or_else(|| {
-            let place = sentence.place();
-            let (path, line) = place.map_or(Default::default(), |(p, l)| (p.to_owned(), Some(l)));
-            Error::Data { path, line, problem: format!("`{name}` is none of the model's labels") }
+            Error::in_sentence(sentence, format!("`{name}` is none of the model's labels"))
         })
     };
     names.iter().map(number).collect()
