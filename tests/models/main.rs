@@ -8,7 +8,7 @@ use std::{
 use glossator::{
     models::Bundle,
     prelude::*,
-    training::{RunConfig, RunOptions, Trained, TrainingRun, train_tagger},
+    training::{RunConfig, RunOptions, Trained, TrainingRun, train as train_model},
 };
 
 /// Sentences of a made-up world, small enough to learn by heart.
@@ -62,7 +62,7 @@ fn train(folder: &Path, name: &str, settings: &[&str]) -> Trained {
     let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
     let options = RunOptions { out: folder.join(name), seed: config.seed, ..RunOptions::default() };
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
-    train_tagger(run).unwrap().expect("nothing interrupts it")
+    train_model(run).unwrap().expect("nothing interrupts it")
 }
 
 /// A folder with the corpus and a model trained on it, made once.
@@ -206,7 +206,7 @@ fn a_run_is_not_resumed_on_other_data_or_another_architecture() {
         let out = folder.join("resumed");
         let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
         let command = String::new();
-        train_tagger(TrainingRun { config: &config, options, observers: &mut [], command })
+        train_model(TrainingRun { config: &config, options, observers: &mut [], command })
     };
     assert!(resume(&settings).is_ok());
     let kept = std::fs::read(folder.join("resumed/config.toml")).unwrap();
@@ -231,7 +231,7 @@ fn a_stray_tag_is_refused_rather_than_learnt_as_a_word_label() {
     let config = config.unwrap();
     let options = RunOptions { out: folder.join("stray"), ..RunOptions::default() };
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
-    let error = train_tagger(run).unwrap_err().to_string();
+    let error = train_model(run).unwrap_err().to_string();
     assert!(error.contains(&format!("stray.tsv:{line}: `LOC` is no tag of spans")), "{error}");
     let (_, findings) = glossator::training::check::check(&config).unwrap();
     assert!(findings.iter().any(|f| f.line == Some(line) && f.message.contains("no tag")));
@@ -276,7 +276,7 @@ fn given_vectors_stay_as_they_are() {
     let out = folder.join("given");
     let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
-    assert!(format!("{:?}", train_tagger(run).unwrap_err()).contains("--force"));
+    assert!(format!("{:?}", train_model(run).unwrap_err()).contains("--force"));
 }
 
 /// A copy of the model's folder with one file changed.

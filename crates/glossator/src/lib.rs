@@ -26,10 +26,13 @@
 pub mod guide;
 pub mod prelude;
 
-pub use glossator_models::{EmbeddingConfig, Error, Tagger, TaggerConfig};
+pub use glossator_models::{
+    EmbeddingConfig, Error, LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, Tagger,
+    TaggerConfig, TextScore,
+};
 pub use glossator_text::{
-    Annotation, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef, corpus,
-    segment, tags,
+    Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,
+    corpus, raw, segment, tags,
 };
 
 /// Finding and inspecting models.
@@ -49,7 +52,8 @@ pub mod errors {
 #[cfg(feature = "train")]
 pub mod training {
     pub use glossator_models::{
-        DataConfig, ModelInfo, RunConfig, TaskKind, Trained, TrainingRun, check, train_tagger,
+        DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, Scores, TaggerRunConfig,
+        TaskKind, TextConfig, Trained, TrainingRun, check, train,
     };
     pub use glossator_train::{
         Event, Observer, Progress, RunOptions, Summary, Table, TrainingConfig, files, metric,

@@ -3,8 +3,10 @@
 //! The decision this crate embodies: **a model is a folder of plain files**,
 //! `config.json`, `*.safetensors`, dictionaries and a card. A [`Bundle`] is such
 //! a folder, whether it lies on a disk, in memory as an archive, or inside the
-//! program; nothing in it is ever executed, and what is read is checked for its kind, version and size; that values are finite is checked
-//! where layers take them.
+//! program; nothing in it is ever executed, and what is read is checked for its
+//! kind, version and size; that values are finite is checked where layers take
+//! them. A tagger's folder holds its language models too, each in a folder named
+//! after its [content hash](Bundle::content_hash), which is checked as well.
 #![forbid(unsafe_code)]
 
 mod builtin;

@@ -1,6 +1,6 @@
 //! Looking at corpora before training does.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use glossator_text::{
     Sentence,
@@ -8,7 +8,7 @@ use glossator_text::{
 };
 
 use crate::{
-    Error, Result, RunConfig,
+    Error, LanguageModelRunConfig, Result, TaggerRunConfig, language_model,
     tagger::train::{gold_columns, open},
 };
 
@@ -44,7 +44,7 @@ pub struct Statistics {
 ///
 /// # Errors
 /// If a file cannot be opened or read.
-pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
+pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     for (key, path) in config.data.files() {
         let sentences = match open(key, path, &config.data) {
@@ -86,6 +86,51 @@ pub fn check(config: &RunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     }
     findings.extend(unseen(&statistics));
     Ok((statistics, findings))
+}
+
+/// Figures of the text of a language model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextStatistics {
+    /// Files of the training text.
+    pub files: usize,
+    /// Its characters, line ends included.
+    pub characters: usize,
+    /// Kinds of characters.
+    pub kinds: usize,
+    /// Kinds that a dictionary made of it would hold.
+    pub known: usize,
+    /// Characters of the others, which would be one unknown character.
+    pub unknown: usize,
+    /// Characters of the development text.
+    pub development: usize,
+}
+
+impl fmt::Display for TextStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, characters, kinds, known, unknown, development } = self;
+        let part = 100.0 * *unknown as f64 / (*characters).max(1) as f64;
+        writeln!(f, "training text: {files} file(s), {characters} characters of {kinds} kinds")?;
+        writeln!(f, "dictionary: {known} kinds, {unknown} characters unknown ({part:.3} %)")?;
+        writeln!(f, "development text: {development} characters")
+    }
+}
+
+/// Reads the text of a language model's configuration as training would.
+///
+/// # Errors
+/// If a file cannot be opened or read.
+pub fn check_text(config: &LanguageModelRunConfig) -> Result<(TextStatistics, Vec<Finding>)> {
+    language_model::train::statistics(config).map(|statistics| {
+        let unknown = 100 * statistics.unknown > statistics.characters;
+        let message = format!(
+            "{} of {} characters would be unknown; see language_model.max_characters and \
+             language_model.min_count, or data.dictionary",
+            statistics.unknown, statistics.characters
+        );
+        let path = config.data.train.clone();
+        let finding = unknown.then_some(Finding { path, line: None, message });
+        (statistics, finding.into_iter().collect())
+    })
 }
 
 /// Tags that are none, or that cannot stand where they stand.

@@ -13,15 +13,25 @@ pub mod check;
 mod config;
 mod embeddings;
 mod error;
+mod language_model;
+mod limits;
+mod lookup;
 mod tagger;
+#[cfg(feature = "train")]
+mod training;
 
 #[cfg(feature = "train")]
-pub use config::{DataConfig, ModelInfo, RunConfig, TaskKind};
+pub use config::{
+    DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TextConfig,
+};
 pub use embeddings::{Columns, Embedding, EmbeddingConfig, TokenBatch};
 pub use error::Error;
-#[cfg(feature = "train")]
-pub use tagger::train::{Trained, TrainingRun, train_tagger};
+pub use language_model::{
+    LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore,
+};
 pub use tagger::{Tagger, TaggerConfig};
+#[cfg(feature = "train")]
+pub use training::{Scores, Trained, TrainingRun, train};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -27,6 +27,20 @@ pub fn locked(x: &Tensor, lengths: &[usize], p: f32, rng: &mut Rng) -> Result<Te
     Ok((x * Tensor::from_vec(mask, (tokens, dim), &Device::Cpu)?)?)
 }
 
+/// Dropout (Srivastava et al., 2014): every value by itself, what is kept
+/// scaled by `1 / (1 - p)`.
+///
+/// # Errors
+/// If Candle cannot multiply.
+pub fn plain(x: &Tensor, p: f32, rng: &mut Rng) -> Result<Tensor> {
+    if p <= 0.0 {
+        return Ok(x.clone());
+    }
+    let keep = 1.0 / (1.0 - p);
+    let mask = (0..x.elem_count()).map(|_| if rng.chance(p) { 0.0 } else { keep });
+    Ok((x * Tensor::from_vec(mask.collect(), x.shape(), &Device::Cpu)?)?)
+}
+
 /// Word dropout: whole tokens become zero, the others keep their scale.
 ///
 /// `x`: `[tokens, dim]`.

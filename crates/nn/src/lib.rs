@@ -27,10 +27,10 @@ pub use glossator_kernels::{
     op::crf_loss,
 };
 pub use linear::{Linear, PackedLinear};
-pub use loss::weighted_nll;
+pub use loss::{nll, weighted_nll};
 pub use params::{Param, ParamSet};
 pub use rng::Rng;
-pub use rnn::{PackedRnn, Rnn, RnnOutput, RnnShape};
+pub use rnn::{Keep, PackedRnn, Rnn, RnnInput, RnnOutput, RnnShape, RnnState};
 pub use weights::Weights;
 
 /// Result of this crate.

@@ -29,6 +29,21 @@ impl Linear {
         rng: &mut Rng,
     ) -> Result<Self> {
         let weight = init::xavier(rng, output_dim, input_dim);
+        Self::with_weight(params, name, weight, output_dim)
+    }
+
+    /// As [`Linear::new`], with given first values of the weight,
+    /// `[output_dim, input_dim]`.
+    ///
+    /// # Errors
+    /// If a name is taken or the values do not fill whole rows.
+    pub fn with_weight(
+        params: &mut ParamSet,
+        name: &str,
+        weight: Vec<f32>,
+        output_dim: usize,
+    ) -> Result<Self> {
+        let input_dim = weight.len() / output_dim.max(1);
         Ok(Self {
             weight: params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?,
             bias: params.add(&format!("{name}.bias"), vec![0.0; output_dim], output_dim)?,

@@ -20,6 +20,18 @@ pub fn weighted_nll(scores: &Tensor, gold: &[usize], weights: &[f32]) -> Result<
     Ok((candle_nn::ops::log_softmax(scores, 1)? * picked)?.sum_all()?)
 }
 
+/// Negative log-likelihood of a softmax, in nats, summed over rows.
+///
+/// `scores`: `[rows, classes]`; `gold`: a class a row.
+///
+/// # Errors
+/// If the shapes do not fit or a class is out of range.
+pub fn nll(scores: &Tensor, gold: &[u32]) -> Result<Tensor> {
+    let gold = Tensor::new(gold, &Device::Cpu)?.unsqueeze(1)?;
+    let picked = candle_nn::ops::log_softmax(scores, 1)?.gather(&gold, 1)?;
+    Ok(picked.sum_all()?.neg()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use glossator_nn::{
-    CellKind, Error, Linear, PackedLinear, PackedRnn, ParamSet, Rng, Rnn, RnnShape, Weights, init,
+    CellKind, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet, Rng, Rnn, RnnInput, RnnShape,
+    Weights, init,
 };
 
 fn values(len: usize, purpose: &str) -> Vec<f32> {
@@ -67,8 +68,17 @@ fn final_states_of_ids_are_those_of_their_rows() {
         let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
         let out = rnn.forward(&tensor, &lengths, 0.0, &mut Rng::new(3, "dropout", 0)).unwrap();
         let tables = packed.tables(&table).unwrap();
-        assert_eq!(plain(&out.last), packed.last_of_ids(&tables, &ids, &lengths).unwrap());
-        assert!(packed.last_of_ids(&tables, &[9; 8], &lengths).is_err());
+        assert_eq!(
+            plain(&out.last),
+            packed
+                .read(RnnInput::Ids { tables: &tables, ids: &ids }, &lengths, None, Keep::Last)
+                .unwrap()
+        );
+        assert!(
+            packed
+                .read(RnnInput::Ids { tables: &tables, ids: &[9; 8] }, &lengths, None, Keep::Last)
+                .is_err()
+        );
     }
 }
 
@@ -103,5 +113,32 @@ fn absurd_dimensions_are_an_error_of_shape() {
         let shape = lstm(input_dim, hidden_dim, 1, true);
         let error = PackedRnn::new(&mut weights.clone(), "rnn", shape);
         assert!(matches!(error, Err(Error::Shape { .. })), "{input_dim} {hidden_dim}");
+    }
+}
+
+#[test]
+fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
+    let lengths = [4, 2, 6];
+    let (table, ids) = (values(9 * 6, "table"), [0_u32, 8, 3, 3, 1, 7, 2, 5, 4, 4, 6, 0]);
+    for n_layers in [1, 2] {
+        let shape = lstm(6, 20, n_layers, false);
+        let (_, mut weights) = trained(shape);
+        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+        let tables = packed.tables(&table).unwrap();
+        let read = |ids: &[u32], lengths: &[usize], state: Option<&mut _>, keep: Keep<'_>| {
+            packed.read(RnnInput::Ids { tables: &tables, ids }, lengths, state, keep).unwrap()
+        };
+        let whole = read(&ids, &lengths, None, Keep::Tokens);
+        let mut state = packed.zero_state(3);
+        let first = read(&[0, 8, 1, 2, 5], &[2, 1, 2], Some(&mut state), Keep::Tokens);
+        let second = read(&[3, 3, 7, 4, 4, 6, 0], &[2, 1, 4], Some(&mut state), Keep::Tokens);
+        let rows = |all: &[f32], rows: &[usize]| -> Vec<f32> {
+            rows.iter().flat_map(|r| all[r * 20..(r + 1) * 20].to_vec()).collect()
+        };
+        assert_eq!(first, rows(&whole, &[0, 1, 4, 6, 7]));
+        assert_eq!(second, rows(&whole, &[2, 3, 5, 8, 9, 10, 11]));
+        let mut at = [Keep::NONE; 12];
+        (at[5], at[0]) = (0, 1);
+        assert_eq!(read(&ids, &lengths, None, Keep::At(&at)), rows(&whole, &[5, 0]));
     }
 }

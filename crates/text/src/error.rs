@@ -150,6 +150,33 @@ pub enum Error {
         /// The known names.
         known: String,
     },
+    /// A file or folder of raw text without any, or that cannot be read again.
+    #[error("{}: {problem}", path.display())]
+    NoText {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Raw text that is too short to hold out a part of it.
+    #[error(
+        "{}: the text has {n_chars} characters in {n_documents} lines, too few to take development text out of it; name a development file (data.dev)",
+        path.display()
+    )]
+    TooShort {
+        /// The file or folder.
+        path: PathBuf,
+        /// Characters of the text.
+        n_chars: usize,
+        /// Lines that are not empty.
+        n_documents: usize,
+    },
+    /// A file that is not as it was when it was first read.
+    #[error("{}: the file has changed since it was first read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A dictionary that holds an item twice.
     #[error("the dictionary holds {item:?} twice")]
     Duplicate {
@@ -166,7 +193,7 @@ impl Error {
 
     /// Whether the options were at fault, not the data.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Error::ColumnNames { .. } | Error::Name { .. })
+        matches!(self, Error::ColumnNames { .. } | Error::Name { .. } | Error::TooShort { .. })
     }
 
     /// The error of a failed read: damaged compressed data, or the system's.

@@ -17,6 +17,7 @@ mod document;
 mod error;
 mod names;
 mod position;
+pub mod raw;
 pub mod segment;
 mod sentence;
 mod source;

@@ -19,15 +19,17 @@ pub enum OptimizerKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleKind {
-    /// Lowered by `anneal_factor` after more than `patience` epochs without a
+    /// Lowered by `anneal_factor` after more than `patience` evaluations without a
     /// better score; training ends below `min_learning_rate`.
     #[default]
     Plateau,
-    /// Half a cosine from the learning rate to 0 at `max_epochs`.
+    /// Half a cosine from the learning rate to 0 at `max_epochs`, or at
+    /// `max_steps` if that is sooner.
     Cosine,
     /// Always the same.
     Constant,
-    /// A straight line from the learning rate to 0 at `max_epochs`.
+    /// A straight line from the learning rate to 0 at `max_epochs`, or at
+    /// `max_steps` if that is sooner.
     Linear,
 }
 
@@ -53,9 +55,15 @@ pub struct TrainingConfig {
     pub batch_size: usize,
     /// Greatest number of epochs.
     pub max_epochs: usize,
-    /// Epochs without a better score before something is done: annealing (when
-    /// there are more than these) with the schedule `plateau`, else stopping
-    /// (when there are so many; 0: never).
+    /// Greatest number of steps of the whole run, after which it ends with an
+    /// evaluation even within an epoch; 0: no limit.
+    pub max_steps: usize,
+    /// Steps of the whole run between evaluations within epochs; 0: only at the
+    /// end of each epoch, where there always is one.
+    pub evaluate_every: usize,
+    /// Evaluations without a better score before something is done: annealing
+    /// (when there are more than these) with the schedule `plateau`, else
+    /// stopping (when there are so many; 0: never).
     pub patience: usize,
     /// Factor of the learning rate at an annealing, between 0 and 1.
     pub anneal_factor: f64,
@@ -65,13 +73,14 @@ pub struct TrainingConfig {
     pub max_grad_norm: f64,
     /// How the learning rate changes.
     pub schedule: ScheduleKind,
-    /// Part of all steps during which the learning rate rises from 0, 0 to 1.
+    /// Part of all steps (of `max_steps`, if these are fewer) during which the
+    /// learning rate rises from 0, 0 to 1.
     pub warmup: f64,
     /// Decay per step of an exponential moving average of the weights, which is
     /// then what is evaluated and saved; 0: off. In the first steps the decay
     /// is lower, so that the random start is soon forgotten.
     pub ema_decay: f64,
-    /// Seconds between checkpoints; 0: only at the end of each epoch.
+    /// Seconds between checkpoints; 0: only after each evaluation.
     pub checkpoint_seconds: u64,
 }
 
@@ -87,6 +96,8 @@ impl Default for TrainingConfig {
             epsilon: 1e-8,
             batch_size: 32,
             max_epochs: 100,
+            max_steps: 0,
+            evaluate_every: 0,
             patience: 3,
             anneal_factor: 0.5,
             min_learning_rate: 1e-4,
@@ -133,7 +144,9 @@ impl TrainingConfig {
         use ScheduleKind::{Constant, Plateau};
         match key {
             "checkpoint_seconds" | "patience" | "min_learning_rate" => true,
-            "max_epochs" => matches!(self.schedule, Plateau | Constant) && self.warmup == 0.0,
+            "max_epochs" | "max_steps" => {
+                matches!(self.schedule, Plateau | Constant) && self.warmup == 0.0
+            }
             _ => false,
         }
     }

@@ -102,7 +102,7 @@ pub enum Error {
     /// No evaluation gave a score, so there is no best model.
     #[error("no evaluation gave a score in {epochs} epochs, so no model was saved")]
     NoScore {
-        /// Epochs trained.
+        /// Epochs trained, the last one perhaps in part.
         epochs: usize,
     },
     /// Gold and predicted labels of different number.

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::{Evaluation, TrainingConfig};
 
 /// Version of the checkpoint format.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The best evaluation so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) epoch: usize,
+    /// Step of the whole run. Version 1 has none.
+    #[serde(default)]
+    pub(crate) step: u64,
     #[serde(with = "exact")]
     pub(crate) score: f64,
     #[serde(with = "exact")]
@@ -34,13 +37,17 @@ pub(crate) struct State {
     pub(crate) batches: usize,
     /// Steps of the whole run that are done.
     pub(crate) step: u64,
+    /// The step after which the last evaluation was; 0: none yet. Version 1 has
+    /// none: by its version it is refused, not by what it lacks.
+    #[serde(default)]
+    pub(crate) evaluated: u64,
     /// Before warm-up and decay.
     #[serde(with = "exact")]
     pub(crate) learning_rate: f64,
     /// Evaluations since the best one or the last annealing.
     pub(crate) bad_epochs: usize,
     pub(crate) best: Option<Best>,
-    /// Sum of the losses of this epoch, in nats, and their number.
+    /// Sum of the losses since the last evaluation, in nats, and their number.
     #[serde(with = "exact")]
     pub(crate) loss_sum: f64,
     pub(crate) loss_count: usize,
@@ -64,6 +71,7 @@ impl State {
             cursor: 0,
             batches: 0,
             step: 0,
+            evaluated: 0,
             learning_rate: config.learning_rate,
             bad_epochs: 0,
             best: None,
@@ -86,7 +94,7 @@ impl State {
             Some(best) => score > best.score || (score == best.score && loss < best.loss),
         };
         if better {
-            self.best = Some(Best { epoch: self.epoch, score, loss });
+            self.best = Some(Best { epoch: self.epoch, step: self.step, score, loss });
             self.bad_epochs = 0;
         } else {
             self.bad_epochs += 1;
@@ -94,11 +102,19 @@ impl State {
         better
     }
 
-    /// Turns to the next epoch.
-    pub(crate) fn next_epoch(&mut self) {
-        self.epoch += 1;
-        (self.cursor, self.batches) = (0, 0);
+    /// Turns to what follows an evaluation: the rest of the epoch or the next one.
+    pub(crate) fn go_on(&mut self) {
+        self.evaluated = self.step;
         (self.loss_sum, self.loss_count) = (0.0, 0);
+        if self.cursor >= self.batches {
+            self.epoch += 1;
+            (self.cursor, self.batches) = (0, 0);
+        }
+    }
+
+    /// Epochs that were begun.
+    pub(crate) fn epochs(&self) -> usize {
+        self.epoch - usize::from(self.cursor == 0)
     }
 
     /// Says why a run with these settings cannot go on from this state.
@@ -170,7 +186,7 @@ mod tests {
         let mut state = State::new(u64::MAX, &TrainingConfig::default());
         state.loss_sum = 0.1 + 0.2;
         state.seconds = f64::MIN_POSITIVE / 3.0;
-        state.best = Some(Best { epoch: 1, score: f64::NEG_INFINITY, loss: 1e308 / 3.0 });
+        state.best = Some(Best { epoch: 1, step: 9, score: f64::NEG_INFINITY, loss: 1e308 / 3.0 });
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
     }
@@ -183,8 +199,43 @@ mod tests {
         assert!(state.misfit(2, &config).is_some());
         let longer = TrainingConfig { max_epochs: 200, ..config.clone() };
         assert_eq!(state.misfit(1, &longer), None);
+        let limited = TrainingConfig { max_steps: 10, ..config.clone() };
+        assert_eq!(state.misfit(1, &limited), None);
+        let linear = TrainingConfig { schedule: crate::ScheduleKind::Linear, ..config.clone() };
+        let limited = TrainingConfig { max_steps: 10, ..linear.clone() };
+        let problem = State::new(1, &linear).misfit(1, &limited).unwrap();
+        assert_eq!(problem, "the run has training.max_steps = 0, not 10");
+        let often = TrainingConfig { evaluate_every: 10, ..config.clone() };
+        let problem = state.misfit(1, &often).unwrap();
+        assert_eq!(problem, "the run has training.evaluate_every = 0, not 10");
         let faster = TrainingConfig { learning_rate: 0.2, ..config };
         let problem = state.misfit(1, &faster).unwrap();
         assert_eq!(problem, "the run has training.learning_rate = 0.1, not 0.2");
+    }
+
+    #[test]
+    fn a_state_of_the_first_version_is_refused_by_its_version() {
+        let config = TrainingConfig::default();
+        let mut state = State::new(1, &config);
+        state.best = Some(Best { epoch: 1, step: 9, score: 1.0, loss: 1.0 });
+        let mut json = serde_json::to_value(&state).unwrap();
+        json["version"] = 1.into();
+        json.as_object_mut().unwrap().remove("evaluated").unwrap();
+        json["best"].as_object_mut().unwrap().remove("step").unwrap();
+        let state: State = serde_json::from_value(json).unwrap();
+        assert_eq!(state.misfit(1, &config).unwrap(), "format version 1, 2 is known");
+    }
+
+    #[test]
+    fn an_evaluation_within_an_epoch_does_not_end_it() {
+        let mut state = State::new(1, &TrainingConfig::default());
+        (state.cursor, state.batches, state.step) = (2, 3, 12);
+        (state.loss_sum, state.loss_count) = (1.0, 1);
+        state.go_on();
+        assert_eq!((state.epoch, state.cursor, state.evaluated, state.epochs()), (1, 2, 12, 1));
+        assert_eq!((state.loss_sum, state.loss_count), (0.0, 0));
+        (state.cursor, state.step) = (3, 13);
+        state.go_on();
+        assert_eq!((state.epoch, state.cursor, state.evaluated, state.epochs()), (2, 0, 13, 1));
     }
 }

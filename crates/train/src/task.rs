@@ -14,7 +14,7 @@ pub struct Loss {
     pub sum: Tensor,
     /// Number of examples, over which the mean is taken.
     pub count: usize,
-    /// Number of tokens, for the display of the speed.
+    /// Number of tokens (see [`Task::unit`]), for the display of the speed.
     pub tokens: usize,
 }
 
@@ -66,7 +66,8 @@ pub trait Task {
     /// If the loss cannot be computed; training stops.
     fn loss(&mut self, batch: &Self::Batch, rng: &mut Rng) -> Result<Loss, BoxError>;
 
-    /// Evaluates the present parameters on the development data.
+    /// Evaluates the present parameters on the development data. What is
+    /// carried from batch to batch stays as it is: the epoch may go on.
     ///
     /// # Errors
     /// If that is not possible; training stops.
@@ -81,6 +82,11 @@ pub trait Task {
     /// # Errors
     /// If a file cannot be written; training stops.
     fn save(&self, dir: &Path) -> Result<(), BoxError>;
+
+    /// What [`Loss::tokens`] counts, in the plural.
+    fn unit(&self) -> &'static str {
+        "words"
+    }
 
     /// What is carried from batch to batch; nothing by default.
     fn snapshot(&self) -> Snapshot {

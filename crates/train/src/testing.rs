@@ -117,6 +117,10 @@ impl Task for Toy {
         Ok(())
     }
 
+    fn unit(&self) -> &'static str {
+        "examples"
+    }
+
     fn snapshot(&self) -> Snapshot {
         let carried = Array { shape: vec![1], values: vec![self.carried] };
         Snapshot {

@@ -51,9 +51,11 @@ pub enum Outcome {
 pub struct Summary {
     /// Epoch of the best model, from 1.
     pub best_epoch: usize,
+    /// Step of the whole run after which it was evaluated.
+    pub best_step: u64,
     /// Its score.
     pub best_score: f64,
-    /// Epochs trained.
+    /// Epochs trained; `max_steps` or an early stop may have cut the last one off.
     pub epochs: usize,
     /// Wall-clock time, that of interrupted parts included.
     pub seconds: f64,

@@ -12,7 +12,7 @@ use glossator::{
     corpus::Format,
     errors::TextError,
     training::{
-        DataConfig, ModelInfo, RunConfig, TaskKind, TrainingConfig,
+        DataConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TrainingConfig,
         check::{self, Finding, Statistics},
     },
 };
@@ -71,8 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         (Some(config), _) => RunConfig::read(config, &[])?,
         (None, train) => of_options(args, train.clone().unwrap_or_default())?,
     };
-    let (statistics, findings) = check::check(&config)?;
-    let mut text: String = statistics.iter().map(describe).collect();
+    let (mut text, findings) = describe(&config)?;
     for (path, line, message) in grouped(&findings) {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         text.push_str(&format!("{}{line}: {message}\n", shown(&path).display()));
@@ -90,7 +89,7 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
     for path in [Some(&train), args.dev.as_ref(), args.test.as_ref()].into_iter().flatten() {
         File::open(path).map_err(|source| TextError::Read { path: path.clone(), source })?;
     }
-    Ok(RunConfig {
+    Ok(RunConfig::Tagger(Box::new(TaggerRunConfig {
         task: TaskKind::Tagger,
         seed: 1,
         init_from: None,
@@ -105,11 +104,25 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
         tagger: TaggerConfig::default(),
         training: TrainingConfig::default(),
         model: ModelInfo::default(),
+    })))
+}
+
+/// Lines on the corpora of a configuration, and what is wrong with them.
+pub fn describe(config: &RunConfig) -> anyhow::Result<(String, Vec<Finding>)> {
+    Ok(match config {
+        RunConfig::Tagger(config) => {
+            let (statistics, findings) = check::check(config)?;
+            (statistics.iter().map(line).collect(), findings)
+        }
+        RunConfig::LanguageModel(config) => {
+            let (statistics, findings) = check::check_text(config)?;
+            (statistics.to_string(), findings)
+        }
     })
 }
 
 /// One line on a corpus.
-pub fn describe(statistics: &Statistics) -> String {
+fn line(statistics: &Statistics) -> String {
     let Statistics { key, path, sentences, tokens, labels, is_spans } = statistics;
     let kind = if *is_spans { "spans" } else { "labels" };
     let total: usize = labels.values().sum();

@@ -13,10 +13,13 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  gloss init tagger -o tagger.toml";
+  gloss init tagger -o tagger.toml
+  gloss init language-model -o lm.toml";
 
 /// The configuration of a tagger: every key with its default.
 const TAGGER: &str = include_str!("init/tagger.toml");
+/// The configuration of a language model.
+const LANGUAGE_MODEL: &str = include_str!("init/language-model.toml");
 
 /// Print a configuration to start from
 ///
@@ -36,11 +39,13 @@ pub struct Args {
 #[derive(Clone, Copy, ValueEnum)]
 enum Task {
     Tagger,
+    LanguageModel,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let text = match args.task {
         Task::Tagger => TAGGER,
+        Task::LanguageModel => LANGUAGE_MODEL,
     };
     if let Some(path) = args.output.as_ref().filter(|path| path.is_file()) {
         return Err(Usage(format!("{} exists; name another file", path.display())).into());
@@ -58,52 +63,86 @@ mod tests {
 
     use glossator::{
         TaggerConfig,
-        training::{RunConfig, TrainingConfig},
+        training::{LanguageModelRunConfig, RunConfig, TaggerRunConfig, TrainingConfig},
     };
 
     use super::*;
 
     fn parse(text: &str) -> RunConfig {
-        RunConfig::parse(text, Path::new("/x/tagger.toml"), &[]).unwrap_or_else(|e| panic!("{e}"))
+        RunConfig::parse(text, Path::new("/x/x.toml"), &[]).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn tagger() -> TaggerRunConfig {
+        match parse(TAGGER) {
+            RunConfig::Tagger(config) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn language_model(text: &str) -> LanguageModelRunConfig {
+        match parse(text) {
+            RunConfig::LanguageModel(config) => *config,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn the_configuration_holds_the_defaults() {
-        let config = parse(TAGGER);
+    fn the_configuration_of_a_tagger_holds_the_defaults() {
+        let config = tagger();
         assert_eq!(config.seed, 1);
         assert_eq!(config.tagger, TaggerConfig::default());
         assert_eq!(config.training, TrainingConfig::default());
     }
 
     #[test]
-    fn every_key_is_mentioned() {
-        let written = parse(TAGGER).to_toml().unwrap();
-        let optional =
-            ["init_from", "dev", "test", "columns", "class_weights", "vectors", "max_vectors"];
+    fn the_configuration_of_a_language_model_holds_the_defaults() {
+        let least = "task = \"language-model\"\n[data]\ntrain = \"text\"\n";
+        assert_eq!(language_model(LANGUAGE_MODEL), language_model(least));
+    }
+
+    /// Every key of a resolved configuration, and those that are left out where
+    /// they have no value.
+    fn every_key_is_mentioned(text: &str, optional: &[&str]) {
+        let written = parse(text).to_toml().unwrap();
         let keys = written.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
-        for key in keys.chain(optional) {
+        for key in keys.chain(optional.iter().copied()) {
             let sets = |line: &str| {
                 line.trim_start_matches("# ").split_once(" = ").is_some_and(|(k, _)| k == key)
             };
-            assert!(TAGGER.lines().any(sets), "{key}");
+            assert!(text.lines().any(sets), "{key}");
         }
     }
 
     #[test]
+    fn every_key_of_a_tagger_is_mentioned() {
+        let optional =
+            ["init_from", "dev", "test", "columns", "class_weights", "vectors", "max_vectors"];
+        every_key_is_mentioned(TAGGER, &optional);
+    }
+
+    #[test]
+    fn every_key_of_a_language_model_is_mentioned() {
+        let optional = ["init_from", "dev", "test", "dictionary", "projection_dim"];
+        every_key_is_mentioned(LANGUAGE_MODEL, &optional);
+    }
+
+    #[test]
     fn what_is_commented_out_is_valid() {
-        for (index, line) in TAGGER.lines().enumerate() {
-            let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
-            let Some((key, _)) = key.filter(|(key, _)| !key.contains(' ')) else { continue };
-            let mut lines: Vec<&str> = TAGGER.lines().collect();
-            lines[index] = &line[2..];
-            // Weights of labels need a tagger without CRF.
-            let text = lines.join("\n");
-            let text = if key == "class_weights" {
-                text.replace("crf = true", "crf = false")
-            } else {
-                text
-            };
-            parse(&text);
+        for text in [TAGGER, LANGUAGE_MODEL] {
+            for (index, line) in text.lines().enumerate() {
+                let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
+                let Some((key, _)) = key.filter(|(key, _)| !key.contains(' ')) else { continue };
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines[index] = &line[2..];
+                // Weights of labels need a tagger without CRF.
+                let text = lines.join("\n");
+                let text = if key == "class_weights" {
+                    text.replace("crf = true", "crf = false")
+                } else {
+                    text
+                };
+                parse(&text);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context;
-use glossator::training::{RunConfig, RunOptions, Trained, TrainingRun, check, train_tagger};
+use glossator::training::{RunConfig, RunOptions, Trained, TrainingRun, train};
 use serde_json::json;
 
 use crate::{
@@ -75,7 +75,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let out = folder(args)?;
     let options = RunOptions {
         out: out.clone(),
-        seed: config.seed,
+        seed: config.seed(),
         resume: args.resume,
         stop: stop.clone(),
         ..Default::default()
@@ -83,7 +83,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     options.check()?;
     args.compute.prepare(log)?;
     watch(log, stop, code.clone())?;
-    let trained = train_tagger(TrainingRun {
+    let trained = train(TrainingRun {
         config: &config,
         options,
         observers: &mut observers::of(log),
@@ -129,8 +129,7 @@ fn watch(log: Log, stop: Arc<AtomicBool>, code: Arc<AtomicU8>) -> anyhow::Result
 
 /// Prints what the configuration names.
 fn dry_run(config: &RunConfig, log: Log) -> anyhow::Result<u8> {
-    let (statistics, findings) = check::check(config)?;
-    let text: String = statistics.iter().map(describe).collect();
+    let (text, findings) = describe(config)?;
     output::print(&text)?;
     if !findings.is_empty() {
         let findings = counted(findings.len(), "finding");

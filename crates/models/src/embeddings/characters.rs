@@ -1,11 +1,11 @@
 //! Character features: a BiLSTM over a word's characters.
 
-use glossator_nn::{CellKind, PackedRnn, RnnShape, Weights};
+use glossator_nn::{CellKind, Keep, PackedRnn, RnnInput, RnnShape, Weights};
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Embedding, TokenBatch, lookup::CharacterIds, prefix};
-use crate::Result;
+use super::{Columns, Embedding, TokenBatch, prefix};
+use crate::{Result, lookup::CharacterIds};
 
 /// Settings of character features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,12 @@ impl Embedding for Characters {
     fn write(&self, batch: &TokenBatch<'_>, mut out: Columns<'_>) -> Result<()> {
         let (words, numbers) = batch.distinct();
         let (ids, lengths) = self.ids.of(&words);
-        let last = self.rnn.last_of_ids(&self.tables, &ids, &lengths)?;
+        let last = self.rnn.read(
+            RnnInput::Ids { tables: &self.tables, ids: &ids },
+            &lengths,
+            None,
+            Keep::Last,
+        )?;
         for (token, &word) in numbers.iter().enumerate() {
             let from = word as usize * self.dim;
             out.row(token).copy_from_slice(&last[from..from + self.dim]);

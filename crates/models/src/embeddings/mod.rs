@@ -5,7 +5,7 @@
 //! one that gives the same values as a graph.
 
 mod characters;
-mod lookup;
+
 #[cfg(feature = "train")]
 mod prepare;
 #[cfg(feature = "train")]

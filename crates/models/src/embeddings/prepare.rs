@@ -6,12 +6,11 @@ use candle_core::{Device, Tensor};
 use glossator_nn::{Embedding as Table, ParamSet, Rng, Rnn, Weights, embed, init};
 use glossator_text::Dictionary;
 
-use super::{
-    CharactersConfig, EmbeddingConfig, TokenBatch, WordsConfig,
+use super::{CharactersConfig, EmbeddingConfig, TokenBatch, WordsConfig, prefix, vectors};
+use crate::{
+    Result,
     lookup::{CharacterIds, normalized, word_id},
-    prefix, vectors,
 };
-use crate::Result;
 
 /// An embedding before its parameters exist: settings and dictionary.
 pub(crate) struct Prepared {

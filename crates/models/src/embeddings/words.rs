@@ -6,8 +6,8 @@ use glossator_nn::Weights;
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Embedding, TokenBatch, lookup::word_id, prefix};
-use crate::Result;
+use super::{Columns, Embedding, TokenBatch, prefix};
+use crate::{Result, lookup::word_id};
 
 /// Settings of word vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

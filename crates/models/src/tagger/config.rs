@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use glossator_hub::StoredPrecision;
 use glossator_nn::{CellKind, RnnShape};
 use glossator_text::tags::Scheme;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig};
+use crate::{
+    embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig},
+    limits::{MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, share},
+};
 
 /// Kind of the model in its `config.json`.
 pub(crate) const KIND: &str = "tagger";
-/// Largest dimension of anything.
-const MAX_DIM: usize = 1 << 16;
-/// Most layers, and most embeddings.
-const MAX_PARTS: usize = 64;
 
 /// Architecture of a tagger: the `[tagger]` table of a configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,10 +76,7 @@ impl TaggerConfig {
 
     /// What is wrong with the values, if anything: key and reason.
     pub fn problem(&self) -> Option<(&'static str, String)> {
-        let share = |p: f32| (0.0..1.0).contains(&p);
         let part = || "must be at least 0 and below 1".to_owned();
-        let count = |n: usize, max: usize| (1..=max).contains(&n);
-        let from_one = |max: usize| format!("must be 1 to {max}");
         if !count(self.hidden_dim, MAX_DIM) {
             return Some(("tagger.hidden_dim", from_one(MAX_DIM)));
         }
@@ -142,18 +138,6 @@ pub(crate) struct TaggerModel {
     /// How the weights are stored.
     pub(crate) precision: StoredPrecision,
     pub(crate) tagger: TaggerConfig,
-}
-
-fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(cell.cell().spec().name)
-}
-
-fn cell_of_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CellKind, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    CellKind::from_name(&name).ok_or_else(|| {
-        let names = CellKind::ALL.map(|kind| kind.cell().spec().name).join(", ");
-        serde::de::Error::custom(format!("unknown cell `{name}`, expected one of: {names}"))
-    })
 }
 
 #[cfg(test)]

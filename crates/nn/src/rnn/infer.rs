@@ -12,6 +12,55 @@ use crate::{Result, Weights};
 /// enough that the states stay in the cache.
 const LANES: usize = 64;
 
+/// What a stack of layers reads: unpadded sequences, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub enum RnnInput<'a> {
+    /// `[tokens, input_dim]`
+    Rows(&'a [f32]),
+    /// Rows of a table, picked by an id a token: characters.
+    Ids {
+        /// One a direction, made by [`PackedRnn::tables`].
+        tables: &'a [Vec<f32>],
+        /// `[tokens]`
+        ids: &'a [u32],
+    },
+}
+
+/// Which hidden states of the last layer are kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Keep<'a> {
+    /// Those of every token, `[tokens, output_dim]`.
+    Tokens,
+    /// The final ones, `[sequences, output_dim]`: of the forward direction
+    /// after the last token, of the backward one after the first.
+    Last,
+    /// Those of chosen tokens: the row of each token in the result, or
+    /// [`Keep::NONE`].
+    At(&'a [u32]),
+}
+
+impl Keep<'_> {
+    /// Stands for no row.
+    pub const NONE: u32 = u32::MAX;
+
+    /// Rows of the result.
+    fn rows(&self, lengths: &[usize]) -> usize {
+        match self {
+            Self::Tokens => lengths.iter().sum(),
+            Self::Last => lengths.len(),
+            Self::At(rows) => {
+                let last = rows.iter().filter(|row| **row != Self::NONE).max();
+                last.map_or(0, |last| *last as usize + 1)
+            }
+        }
+    }
+}
+
+/// States of a stack of layers between two parts of the same sequences: of
+/// each direction of each layer, `[states, sequences, hidden_dim]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RnnState(Vec<Vec<f32>>);
+
 /// A stack of recurrent layers for inference. It keeps nothing between calls
 /// and may be shared by threads.
 #[derive(Clone, Debug)]
@@ -49,23 +98,20 @@ impl PackedRnn {
         Ok(Self { shape, layers })
     }
 
+    /// The zero state of so many sequences.
+    pub fn zero_state(&self, sequences: usize) -> RnnState {
+        let states = self.shape.cell.cell().spec().states;
+        let one = vec![0.0; states * sequences * self.shape.hidden_dim];
+        RnnState(vec![one; self.shape.n_layers * self.shape.directions().len()])
+    }
+
     /// Hidden states of the last layer, `[tokens, output_dim]`, of unpadded
     /// sequences `x`, `[tokens, input_dim]`, from a zero state.
     ///
     /// # Errors
     /// If `x` does not hold the tokens that `lengths` add up to.
     pub fn apply(&self, x: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
-        let tokens = lengths.iter().sum();
-        let mut hidden = None;
-        for layer in 0..self.layers.len() {
-            let input = hidden.as_deref().unwrap_or(x);
-            let mut out = Collected::new(&self.shape, tokens);
-            self.scan(layer, lengths, &mut out, |weights| {
-                weights.project(input, tokens).map(Projected::Rows)
-            })?;
-            hidden = Some(out.side_by_side());
-        }
-        Ok(hidden.unwrap_or_default())
+        self.read(RnnInput::Rows(x), lengths, None, Keep::Tokens)
     }
 
     /// The input side of the first layer for each row of a table, made once
@@ -79,57 +125,97 @@ impl PackedRnn {
         self.layers.iter().take(1).flatten().map(project).collect()
     }
 
-    /// Final hidden states of a stack of one layer, `[sequences, output_dim]`,
-    /// over sequences of ids into `tables` (see [`PackedRnn::tables`]).
+    /// Hidden states of the last layer, those that are asked for, of unpadded
+    /// sequences. They begin with `state`, if there is one, and leave their
+    /// last states in it; else with zeros.
     ///
     /// # Errors
-    /// If `ids` does not hold the tokens that `lengths` add up to, or one is
-    /// out of range.
-    pub fn last_of_ids(
+    /// If the input does not hold the tokens that `lengths` add up to, an id
+    /// is out of range, or `state` belongs to another number of sequences.
+    ///
+    /// # Panics
+    /// If [`Keep::At`] does not have one entry a token.
+    pub fn read(
         &self,
-        tables: &[Vec<f32>],
-        ids: &[u32],
+        input: RnnInput<'_>,
         lengths: &[usize],
+        mut state: Option<&mut RnnState>,
+        keep: Keep<'_>,
     ) -> Result<Vec<f32>> {
-        let mut out = Collected::new(&self.shape, lengths.len());
-        out.only_last = true;
-        let mut tables = tables.iter();
-        self.scan(0, lengths, &mut out, |_| {
-            Ok(Projected::Table(tables.next().map_or(&[], |table| table), ids))
-        })?;
-        Ok(out.side_by_side())
+        let tokens = lengths.iter().sum();
+        if let Keep::At(rows) = keep {
+            assert_eq!(rows.len(), tokens, "one row for each token");
+        }
+        let n_directions = self.shape.directions().len();
+        let mut hidden: Option<Vec<f32>> = None;
+        for (layer, directions) in self.layers.iter().enumerate() {
+            let keep = if layer + 1 < self.layers.len() { Keep::Tokens } else { keep };
+            let states = match &mut state {
+                Some(state) => {
+                    let first = layer * n_directions;
+                    state.0.get_mut(first..first + n_directions).unwrap_or_default()
+                }
+                None => &mut [],
+            };
+            let mut inputs = Vec::with_capacity(n_directions);
+            for (number, weights) in directions.iter().enumerate() {
+                inputs.push(match (&hidden, input) {
+                    (Some(rows), _) => Projected::Rows(weights.project(rows, tokens)?),
+                    (None, RnnInput::Rows(rows)) => Projected::Rows(weights.project(rows, tokens)?),
+                    (None, RnnInput::Ids { tables, ids }) => {
+                        Projected::Table(tables.get(number).map_or(&[], |table| table), ids)
+                    }
+                });
+            }
+            hidden = Some(self.scan(layer, lengths, inputs, states, keep)?);
+        }
+        Ok(hidden.unwrap_or_default())
     }
 
-    /// Scans all directions of a layer, in parallel.
-    fn scan<'a>(
-        &'a self,
+    /// Scans all directions of a layer, in parallel; `states` is empty or has
+    /// one entry a direction.
+    fn scan(
+        &self,
         layer: usize,
         lengths: &[usize],
-        out: &mut Collected,
-        mut project: impl FnMut(&'a CellWeights) -> glossator_kernels::Result<Projected<'a>>,
-    ) -> Result<()> {
+        inputs: Vec<Projected<'_>>,
+        states: &mut [Vec<f32>],
+        keep: Keep<'_>,
+    ) -> Result<Vec<f32>> {
+        let (dim, rows) = (self.shape.hidden_dim, keep.rows(lengths));
+        let mut matrices = vec![vec![0.0; rows * dim]; inputs.len()];
+        let mut states = states.iter_mut();
         let mut work = Vec::new();
         let directions = self.layers[layer].iter().zip(self.shape.directions());
-        for ((weights, &direction), matrix) in directions.zip(&mut out.matrices) {
-            let sink =
-                Matrix { values: matrix, dim: self.shape.hidden_dim, only_last: out.only_last };
-            work.push((weights, direction, project(weights)?, sink));
+        for (((weights, &direction), input), values) in directions.zip(inputs).zip(&mut matrices) {
+            work.push((weights, direction, input, values, states.next()));
         }
-        let run =
-            |(weights, direction, input, mut sink): (_, Direction, Projected<'_>, Matrix<'_>)| {
-                let schedule = Schedule::new(lengths, LANES, direction);
-                let batch = Batch { schedule: &schedule, initial: None };
-                self.shape.cell.cell().infer(weights, input.as_input(), batch, &mut sink)
+        let run = |(weights, direction, input, values, state): Work<'_>| {
+            let schedule = Schedule::new(lengths, LANES, direction);
+            let initial = state.as_deref().cloned();
+            let batch = Batch { schedule: &schedule, initial: initial.as_deref() };
+            let mut sink = Matrix {
+                values,
+                dim,
+                keep,
+                sequences: lengths.len(),
+                states: state.map_or(&mut [], |state| &mut state[..]),
             };
+            self.shape.cell.cell().infer(weights, input.as_input(), batch, &mut sink)
+        };
         let second = (work.len() > 1).then(|| work.pop()).flatten();
         let first = work.pop();
         let (first, second) =
             rayon::join(|| first.map_or(Ok(()), run), || second.map_or(Ok(()), run));
         first?;
         second?;
-        Ok(())
+        Ok(side_by_side(matrices, dim))
     }
 }
+
+/// The scan of one direction: weights, direction, input, result, state.
+type Work<'a> =
+    (&'a CellWeights, Direction, Projected<'a>, &'a mut Vec<f32>, Option<&'a mut Vec<f32>>);
 
 /// The input side of a scan.
 enum Projected<'a> {
@@ -146,52 +232,60 @@ impl Projected<'_> {
     }
 }
 
-/// Results of all directions of a layer.
-struct Collected {
-    matrices: Vec<Vec<f32>>,
-    dim: usize,
-    only_last: bool,
+/// Matrices of `dim` columns as one.
+fn side_by_side(mut matrices: Vec<Vec<f32>>, dim: usize) -> Vec<f32> {
+    if let [one] = &mut matrices[..] {
+        return std::mem::take(one);
+    }
+    let rows = matrices.first().map_or(0, |matrix| matrix.len() / dim);
+    let mut out = Vec::with_capacity(matrices.len() * rows * dim);
+    for row in 0..rows {
+        for matrix in &matrices {
+            out.extend_from_slice(&matrix[row * dim..(row + 1) * dim]);
+        }
+    }
+    out
 }
 
-impl Collected {
-    fn new(shape: &RnnShape, rows: usize) -> Self {
-        let matrix = vec![0.0; rows * shape.hidden_dim];
-        let matrices = vec![matrix; shape.directions().len()];
-        Self { matrices, dim: shape.hidden_dim, only_last: false }
-    }
-
-    fn side_by_side(mut self) -> Vec<f32> {
-        if let [_] = &self.matrices[..] {
-            return std::mem::take(&mut self.matrices[0]);
-        }
-        let rows = self.matrices[0].len() / self.dim;
-        let mut out = Vec::with_capacity(self.matrices.len() * rows * self.dim);
-        for row in 0..rows {
-            for matrix in &self.matrices {
-                out.extend_from_slice(&matrix[row * self.dim..(row + 1) * self.dim]);
-            }
-        }
-        out
-    }
-}
-
-/// A sink for hidden states: of every token, or after every sequence.
+/// A sink for the hidden states that are kept, and for the last states.
 struct Matrix<'a> {
     values: &'a mut [f32],
     dim: usize,
-    only_last: bool,
+    keep: Keep<'a>,
+    sequences: usize,
+    /// `[states, sequences, dim]`, or nothing.
+    states: &'a mut [f32],
+}
+
+impl Matrix<'_> {
+    fn put(&mut self, row: usize, hidden: &[f32]) {
+        self.values[row * self.dim..(row + 1) * self.dim].copy_from_slice(hidden);
+    }
 }
 
 impl Sink for Matrix<'_> {
     fn token(&mut self, token: usize, hidden: &[f32]) {
-        if !self.only_last {
-            self.values[token * self.dim..(token + 1) * self.dim].copy_from_slice(hidden);
+        match self.keep {
+            Keep::Tokens => self.put(token, hidden),
+            Keep::Last => {}
+            Keep::At(rows) => {
+                if rows[token] != Keep::NONE {
+                    self.put(rows[token] as usize, hidden);
+                }
+            }
         }
     }
 
     fn end(&mut self, sequence: usize, state: &[&[f32]]) {
-        if self.only_last {
-            self.values[sequence * self.dim..(sequence + 1) * self.dim].copy_from_slice(state[0]);
+        if matches!(self.keep, Keep::Last) {
+            self.put(sequence, state[0]);
+        }
+        if self.states.is_empty() {
+            return;
+        }
+        for (n, state) in state.iter().enumerate() {
+            let at = (n * self.sequences + sequence) * self.dim;
+            self.states[at..at + self.dim].copy_from_slice(state);
         }
     }
 }

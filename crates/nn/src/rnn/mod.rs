@@ -3,7 +3,7 @@
 mod infer;
 mod train;
 
-pub use infer::PackedRnn;
+pub use infer::{Keep, PackedRnn, RnnInput, RnnState};
 pub use train::{Rnn, RnnOutput};
 
 use glossator_kernels::{Direction, cells::CellKind};

@@ -25,6 +25,9 @@ pub struct RnnOutput {
     /// the forward direction after the last token, of the backward one after
     /// the first.
     pub last: Tensor,
+    /// Last states of each direction of each layer, `[states, sequences,
+    /// hidden_dim]`: what the next part of the same sequences begins with.
+    pub states: Vec<Tensor>,
 }
 
 impl Rnn {
@@ -71,27 +74,59 @@ impl Rnn {
         p: f32,
         rng: &mut Rng,
     ) -> Result<RnnOutput> {
+        self.forward_from(x, lengths, &self.zero_states(lengths.len())?, p, rng)
+    }
+
+    /// The zero states of so many sequences, as
+    /// [`forward_from`](Self::forward_from) takes them.
+    ///
+    /// # Errors
+    /// If Candle cannot make a tensor.
+    pub fn zero_states(&self, sequences: usize) -> Result<Vec<Tensor>> {
+        let states = self.shape.cell.cell().spec().states;
+        let shape = (states, sequences, self.shape.hidden_dim);
+        let zeros = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
+        Ok(vec![zeros; self.shape.n_layers * self.shape.directions().len()])
+    }
+
+    /// As [`forward`](Self::forward), from given states: for each direction of
+    /// each layer `[states, sequences, hidden_dim]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_from(
+        &self,
+        x: &Tensor,
+        lengths: &[usize],
+        states: &[Tensor],
+        p: f32,
+        rng: &mut Rng,
+    ) -> Result<RnnOutput> {
         let shape = &self.shape;
-        let states = shape.cell.cell().spec().states;
-        let zeros =
-            Tensor::zeros((states, lengths.len(), shape.hidden_dim), DType::F32, &Device::Cpu)?;
-        let mut output = RnnOutput { hidden: x.clone(), last: zeros.clone() };
+        let mut states = states.iter();
+        let mut output = RnnOutput { hidden: x.clone(), last: x.clone(), states: Vec::new() };
         for (layer, directions) in self.layers.iter().enumerate() {
             if layer > 0 {
                 output.hidden = dropout::locked(&output.hidden, lengths, p, rng)?;
             }
             let (mut hidden, mut last) = (Vec::new(), Vec::new());
             for (vars, &direction) in directions.iter().zip(shape.directions()) {
+                let Some(initial) = states.next() else {
+                    let error = candle_core::Error::msg("a state for each direction of each layer");
+                    return Err(error.into());
+                };
                 let schedule = Arc::new(Schedule::new(lengths, lengths.len(), direction));
                 let flat = vars.each_ref().map(|var| var.flatten_all());
                 let flat = flat.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
                 let weights = Tensor::cat(&flat, 0)?;
                 let scanned =
-                    op::recurrent(shape.cell, &schedule, &output.hidden, &weights, &zeros)?;
+                    op::recurrent(shape.cell, &schedule, &output.hidden, &weights, initial)?;
                 hidden.push(scanned.hidden);
                 last.push(scanned.last.get(0)?);
+                output.states.push(scanned.last);
             }
-            output = RnnOutput { hidden: Tensor::cat(&hidden, 1)?, last: Tensor::cat(&last, 1)? };
+            output.hidden = Tensor::cat(&hidden, 1)?;
+            output.last = Tensor::cat(&last, 1)?;
         }
         Ok(output)
     }

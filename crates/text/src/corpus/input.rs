@@ -10,7 +10,7 @@ use crate::{Error, Position, Result};
 const CHUNK: usize = 64 << 10;
 
 /// A decompressed UTF-8 input, read by lines or as it comes.
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: Bytes,
     path: Arc<Path>,
     lossy: bool,

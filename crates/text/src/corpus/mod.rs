@@ -31,10 +31,10 @@ use std::path::Path;
 
 pub(crate) use compressed::BadData;
 pub use format::Format;
+pub(crate) use input::Input;
 pub use write::{Offsets, OutputFormat, WriteOptions, Writer, writer};
 
 use crate::{Error, Result, Sentence};
-use input::Input;
 
 /// How to read a corpus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

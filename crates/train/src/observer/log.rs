@@ -114,9 +114,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.jsonl");
         let mut log = JsonLog::open(&path, 0, 0.0).unwrap();
-        log.event(&Event::Best { epoch: 1, score: 50.0 }).unwrap();
+        log.event(&Event::Best { epoch: 1, step: 4, score: 50.0 }).unwrap();
         let kept = log.len();
-        log.event(&Event::Best { epoch: 2, score: f64::NAN }).unwrap();
+        log.event(&Event::Best { epoch: 2, step: 8, score: f64::NAN }).unwrap();
 
         let mut log = JsonLog::open(&path, kept, 1000.0).unwrap();
         let metrics = [("f1".to_owned(), 12.5)];
@@ -153,7 +153,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             let mut log = JsonLog::open(&path, 1 << 20, 0.0).unwrap();
             assert_eq!(log.len(), kept.len() as u64);
-            log.event(&Event::Best { epoch: 1, score: 50.0 }).unwrap();
+            log.event(&Event::Best { epoch: 1, step: 4, score: 50.0 }).unwrap();
             let found = fs::read_to_string(&path).unwrap();
             assert!(found.starts_with(&format!("{kept}{{\"time\"")), "{found}");
         }

@@ -38,6 +38,8 @@ pub enum Event<'a> {
         epoch: usize,
         /// Steps that are done.
         step: u64,
+        /// What is counted for the speed, in the plural: `words`.
+        unit: &'static str,
         /// The settings.
         config: &'a TrainingConfig,
     },
@@ -57,16 +59,16 @@ pub enum Event<'a> {
         grad_norm: f64,
         /// Speed of training in this epoch.
         tokens_per_second: f64,
-        /// Time to the end of this epoch, its evaluation not counted.
+        /// Time to the end of this epoch or of the run, evaluations not counted.
         eta_seconds: f64,
     },
-    /// An epoch ended and the model was evaluated.
+    /// The model was evaluated, at the end of an epoch or within it.
     Evaluated {
         /// The epoch.
         epoch: usize,
         /// Steps of the whole run.
         step: u64,
-        /// Training loss over the epoch.
+        /// Training loss over the steps since the evaluation before.
         train_loss: f64,
         /// Learning rate of the last step.
         learning_rate: f64,
@@ -79,7 +81,7 @@ pub enum Event<'a> {
         metrics: &'a [(String, f64)],
         /// Whether this is the best model so far.
         best: bool,
-        /// Epochs since the best one or the last annealing.
+        /// Evaluations since the best one or the last annealing.
         bad_epochs: usize,
         /// Speed of training in this epoch.
         tokens_per_second: f64,
@@ -90,12 +92,14 @@ pub enum Event<'a> {
     Best {
         /// The epoch.
         epoch: usize,
+        /// Steps of the whole run.
+        step: u64,
         /// Its score.
         score: f64,
     },
     /// The learning rate was lowered.
     Annealed {
-        /// The epoch after which this happened.
+        /// The epoch whose evaluation led to this.
         epoch: usize,
         /// The new learning rate.
         learning_rate: f64,
@@ -109,12 +113,14 @@ pub enum Event<'a> {
     },
     /// The run ended.
     Finished {
-        /// Epochs trained.
+        /// Epochs trained, the last one perhaps in part.
         epochs: usize,
         /// Steps of the whole run.
         steps: u64,
         /// Epoch of the best model.
         best_epoch: usize,
+        /// Step of the whole run after which the best model was evaluated.
+        best_step: u64,
         /// Score of the best model.
         best_score: f64,
         /// Time since the start of the run.

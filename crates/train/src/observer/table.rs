@@ -6,11 +6,18 @@ use super::{Event, Observer};
 use crate::Result;
 
 /// Prints a row of fixed-width columns for each evaluation; `*` marks a new
-/// best model. Where nothing can be printed, the run goes on without.
+/// best model. There is a column of steps if there are evaluations within
+/// epochs. Rates (metrics with `/` in their names, as `bits/char`) have four
+/// decimals, other metrics two. Where nothing can be printed, the run goes on
+/// without.
 #[derive(Debug)]
 pub struct Table<W> {
     to: W,
     headed: bool,
+    /// Whether epochs do not tell the rows apart.
+    by_step: bool,
+    /// What the speed counts.
+    unit: &'static str,
 }
 
 impl Table<io::Stderr> {
@@ -23,14 +30,18 @@ impl Table<io::Stderr> {
 impl<W: Write> Table<W> {
     /// A table on `to`.
     pub fn new(to: W) -> Self {
-        Self { to, headed: false }
+        Self { to, headed: false, by_step: false, unit: "words" }
     }
 }
 
-/// Title and text of each column.
-fn columns(event: &Event<'_>) -> Option<(Vec<(String, String)>, bool)> {
+/// Title and text.
+type Column = (String, String);
+
+/// The columns, and whether the model is the best; of evaluations only.
+fn columns(event: &Event<'_>, by_step: bool, unit: &str) -> Option<(Vec<Column>, bool)> {
     let Event::Evaluated {
         epoch,
+        step,
         train_loss,
         learning_rate,
         score,
@@ -45,18 +56,21 @@ fn columns(event: &Event<'_>) -> Option<(Vec<(String, String)>, bool)> {
         return None;
     };
     let loss = loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}"));
-    let mut columns = vec![
-        ("epoch".to_owned(), epoch.to_string()),
-        ("loss".to_owned(), format!("{train_loss:.4}")),
-        ("dev loss".to_owned(), loss),
-    ];
+    let mut columns = vec![("epoch".to_owned(), epoch.to_string())];
+    if by_step {
+        columns.push(("step".to_owned(), step.to_string()));
+    }
+    columns
+        .extend([("loss".to_owned(), format!("{train_loss:.4}")), ("dev loss".to_owned(), loss)]);
     if metrics.is_empty() {
         columns.push(("score".to_owned(), format!("{score:.2}")));
     }
-    columns.extend(metrics.iter().map(|(name, value)| (name.clone(), format!("{value:.2}"))));
+    let decimals = |name: &str| if name.contains('/') { 4 } else { 2 };
+    let text = |name: &str, value: f64| format!("{value:.0$}", decimals(name));
+    columns.extend(metrics.iter().map(|(name, value)| (name.clone(), text(name, *value))));
     columns.extend([
         ("rate".to_owned(), format!("{learning_rate:.6}")),
-        ("words/s".to_owned(), format!("{tokens_per_second:.0}")),
+        (format!("{unit}/s"), format!("{tokens_per_second:.0}")),
         ("seconds".to_owned(), format!("{seconds:.0}")),
     ]);
     Some((columns, *best))
@@ -64,8 +78,13 @@ fn columns(event: &Event<'_>) -> Option<(Vec<(String, String)>, bool)> {
 
 impl<W: Write> Observer for Table<W> {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
-        let Some((columns, best)) = columns(event) else { return Ok(()) };
-        let line = |part: fn(&(String, String)) -> &str| {
+        if let Event::Started { unit, config, .. } = *event {
+            (self.unit, self.by_step) = (unit, config.evaluate_every > 0);
+        }
+        let Some((columns, best)) = columns(event, self.by_step, self.unit) else {
+            return Ok(());
+        };
+        let line = |part: fn(&Column) -> &str| {
             let cell =
                 |column| format!("{:>1$}", part(column), column.0.chars().count().max(8) + 2);
             columns.iter().map(cell).collect::<String>()
@@ -85,6 +104,7 @@ impl<W: Write> Observer for Table<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TrainingConfig;
 
     #[test]
     fn columns_are_aligned_and_the_best_is_marked() {
@@ -107,11 +127,49 @@ mod tests {
             };
             table.event(&event).unwrap();
         }
-        table.event(&Event::Best { epoch: 9, score: 8.0 }).unwrap();
+        table.event(&Event::Best { epoch: 9, step: 7, score: 8.0 }).unwrap();
         let want =
             "     epoch      loss  dev loss  accuracy  span precision      rate   words/s   seconds
          9    1.2500         -     91.26            8.00  0.100000      1234        61 *
         10    1.2500         -     91.26            8.00  0.100000      1234        61
+";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn evaluations_within_epochs_are_told_apart_and_rates_are_exact() {
+        let mut out = Vec::new();
+        let mut table = Table::new(&mut out);
+        let config = TrainingConfig { evaluate_every: 500, ..TrainingConfig::default() };
+        let started = Event::Started {
+            parameters: 1,
+            tensors: 1,
+            seed: 1,
+            resumed: false,
+            epoch: 1,
+            step: 0,
+            unit: "chars",
+            config: &config,
+        };
+        table.event(&started).unwrap();
+        let metrics = [("bits/char".to_owned(), 1.23456), ("accuracy".to_owned(), 1.23456)];
+        let event = Event::Evaluated {
+            epoch: 1,
+            step: 1500,
+            train_loss: 1.25,
+            learning_rate: 0.1,
+            score: 8.0,
+            loss: Some(0.855),
+            metrics: &metrics,
+            best: true,
+            bad_epochs: 0,
+            tokens_per_second: 123_456.0,
+            seconds: 61.0,
+        };
+        table.event(&event).unwrap();
+        let want =
+            "     epoch      step      loss  dev loss  bits/char  accuracy      rate   chars/s   seconds
+         1      1500    1.2500    0.8550     1.2346      1.23  0.100000    123456        61 *
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }

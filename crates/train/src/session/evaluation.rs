@@ -1,4 +1,4 @@
-//! What happens between epochs: evaluation, the best model, checkpoints.
+//! What happens between steps: evaluation, the best model, checkpoints.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ impl<T: Task> Session<'_, T> {
     ///
     /// A model is saved only where there is a checkpoint already: then a model
     /// without one is never what a run has left to go on with.
-    pub(super) fn end_epoch(&mut self) -> Result<()> {
+    pub(super) fn evaluation(&mut self) -> Result<()> {
         match self.folder.existing_checkpoint() {
             None => self.checkpoint()?,
             Some(_) => self.check_parameters()?,
@@ -23,12 +23,12 @@ impl<T: Task> Session<'_, T> {
             let (epoch, learning_rate) = (self.state.epoch, self.state.learning_rate);
             self.emit(&Event::Annealed { epoch, learning_rate })?;
         }
-        self.state.next_epoch();
+        self.state.go_on();
         self.checkpoint()
     }
 
     fn evaluate(&mut self) -> Result<()> {
-        let learning_rate = self.learning_rate(self.state.batches - 1);
+        let learning_rate = self.learning_rate(self.state.cursor.saturating_sub(1));
         let tokens_per_second = self.clock.tokens_per_second();
         let evaluation = self.task.evaluate();
         let evaluation = evaluation.map_err(|source| self.failed("evaluate", source))?;
@@ -48,7 +48,8 @@ impl<T: Task> Session<'_, T> {
         })?;
         if best {
             self.save_best()?;
-            self.emit(&Event::Best { epoch: self.state.epoch, score: evaluation.score })?;
+            let (epoch, step) = (self.state.epoch, self.state.step);
+            self.emit(&Event::Best { epoch, step, score: evaluation.score })?;
         }
         Ok(())
     }
@@ -86,13 +87,14 @@ impl<T: Task> Session<'_, T> {
 
     /// Ends a complete run.
     pub(super) fn finish(mut self) -> Result<Outcome> {
-        let epochs = self.state.epoch - 1;
+        let epochs = self.state.epochs();
         let best = self.state.best.clone().ok_or(Error::NoScore { epochs })?;
-        let (best_epoch, best_score) = (best.epoch, best.score);
+        let (best_epoch, best_step, best_score) = (best.epoch, best.step, best.score);
         let (seconds, steps) = (self.clock.seconds(), self.state.step);
-        self.emit(&Event::Finished { epochs, steps, best_epoch, best_score, seconds })?;
+        self.emit(&Event::Finished { epochs, steps, best_epoch, best_step, best_score, seconds })?;
         self.log.sync()?;
-        Ok(Outcome::Finished(Summary { best_epoch, best_score, epochs, seconds, steps }))
+        let summary = Summary { best_epoch, best_step, best_score, epochs, seconds, steps };
+        Ok(Outcome::Finished(summary))
     }
 
     fn swap_average(&mut self) -> Result<()> {

@@ -71,6 +71,7 @@ impl<'a, T: Task> Session<'a, T> {
             resumed: checkpoint.is_some(),
             epoch: run.state.epoch,
             step: run.state.step,
+            unit: run.task.unit(),
             config,
         })?;
         Ok(run)
@@ -89,26 +90,28 @@ impl<'a, T: Task> Session<'a, T> {
         self.finish()
     }
 
-    /// Trains to the end of the present epoch; false if it was stopped before.
+    /// Trains to the end of the present epoch or of the run; false if it was
+    /// stopped before.
     fn epoch(&mut self) -> Result<bool> {
         let epoch = self.state.epoch;
         let mut rng = Rng::new(self.options.seed, "batches", epoch as u64);
         let batches = self.task.batches(epoch, &mut rng);
         self.check_batches(batches.len())?;
         self.clock.begin_epoch();
-        while let Some(batch) = batches.get(self.state.cursor) {
+        while self.state.epoch == epoch && !schedule::finished(self.config, &self.state) {
             if self.stopped() {
                 return Ok(false);
             }
-            self.step(batch)?;
+            // A run killed in an evaluation resumes here, before it.
+            if schedule::evaluation_is_due(self.config, &self.state) {
+                self.evaluation()?;
+                continue;
+            }
+            self.step(&batches[self.state.cursor])?;
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
         }
-        if self.stopped() {
-            return Ok(false);
-        }
-        self.end_epoch()?;
         Ok(true)
     }
 

@@ -57,6 +57,10 @@ impl<T: Task> Session<'_, T> {
 
     fn tell_step(&mut self, loss: f64, learning_rate: f64, grad_norm: f64) -> Result<()> {
         let (step, steps) = (self.state.cursor, self.state.batches);
+        let left = match self.config.max_steps as u64 {
+            0 => steps - step,
+            limit => (steps - step).min(limit.saturating_sub(self.state.step) as usize),
+        };
         self.emit(&Event::Step {
             epoch: self.state.epoch,
             step,
@@ -65,7 +69,7 @@ impl<T: Task> Session<'_, T> {
             learning_rate,
             grad_norm,
             tokens_per_second: self.clock.tokens_per_second(),
-            eta_seconds: self.clock.eta_seconds(steps - step),
+            eta_seconds: self.clock.eta_seconds(left),
         })
     }
 

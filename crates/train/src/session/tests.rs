@@ -1,6 +1,7 @@
 //! Whole runs of a tiny task.
 
 mod faults;
+mod steps;
 
 use std::{
     collections::BTreeMap,

@@ -5,11 +5,11 @@ use std::{fmt::Write, path::Path};
 use glossator_train::{Summary, metric::Report};
 
 use super::data::Corpora;
-use crate::{RunConfig, Tagger};
+use crate::{Tagger, TaggerRunConfig};
 
 /// Everything a card tells of.
 pub(super) struct Card<'a> {
-    pub(super) config: &'a RunConfig,
+    pub(super) config: &'a TaggerRunConfig,
     pub(super) corpora: &'a Corpora,
     pub(super) summary: &'a Summary,
     pub(super) dev: &'a Report,

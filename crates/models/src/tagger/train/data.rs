@@ -9,7 +9,7 @@ use glossator_text::{
 };
 use glossator_train::metric::{AccuracyScorer, Report, SpanScorer};
 
-use crate::{DataConfig, Error, Result, RunConfig};
+use crate::{DataConfig, Error, Result, TaggerRunConfig};
 
 /// The corpora of a run.
 pub(crate) struct Corpora {
@@ -21,7 +21,7 @@ pub(crate) struct Corpora {
 impl Corpora {
     /// Reads all corpora; without a development set a tenth of the training
     /// sentences becomes one, drawn by the seed.
-    pub(crate) fn read(config: &RunConfig) -> Result<Self> {
+    pub(crate) fn read(config: &TaggerRunConfig) -> Result<Self> {
         let data = &config.data;
         let mut train = open("data.train", &data.train, data)?;
         let dev = match &data.dev {

@@ -6,7 +6,7 @@ use glossator_text::tags::{self, Scheme};
 
 use super::data::{Corpora, gold_columns};
 use crate::{
-    Error, Result, RunConfig, TaggerConfig,
+    Error, Result, TaggerConfig, TaggerRunConfig,
     embeddings::{EmbeddingConfig, Prepared, prefix, read_dictionary},
     tagger::{KIND, Labels, Tagger, TaggerModel},
 };
@@ -21,7 +21,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn new(config: &RunConfig, corpora: &Corpora) -> Result<Self> {
+    pub(super) fn new(config: &TaggerRunConfig, corpora: &Corpora) -> Result<Self> {
         if let Some(model) = &config.init_from {
             return Self::from_model(config, model, corpora);
         }
@@ -46,7 +46,7 @@ impl Start {
     /// Takes architecture, dictionaries and weights of a model; its labels
     /// too, if they suffice for the data. Otherwise the weights of the labels
     /// are made anew, for they have other places.
-    fn from_model(config: &RunConfig, name: &str, corpora: &Corpora) -> Result<Self> {
+    fn from_model(config: &TaggerRunConfig, name: &str, corpora: &Corpora) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
         // A model that cannot be loaded is refused here, with its name.
         Tagger::from_bundle(&bundle)?;
@@ -94,7 +94,7 @@ impl Start {
 }
 
 /// The labels of the training data: spans if they look like it.
-fn labels(config: &RunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Labels> {
+fn labels(config: &TaggerRunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Labels> {
     let columns = gold_columns(&corpora.train, &config.data.layer)?;
     let detection = tags::detect(columns.iter().map(Vec::as_slice));
     let labels = if detection.is_spans() {
@@ -117,7 +117,7 @@ fn labels(config: &RunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Label
 /// A column of spans with a few tags that are none is a mistake, not a column
 /// of word labels.
 fn refuse_stray_tags(
-    config: &RunConfig,
+    config: &TaggerRunConfig,
     corpora: &Corpora,
     columns: &[Vec<String>],
     detection: &tags::Detection,

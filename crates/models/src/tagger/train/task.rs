@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 use super::{
     data::{Corpora, gold_column, gold_columns},
     start::Start,
-    write,
 };
 use crate::{
-    Error, Result, RunConfig, TokenBatch,
+    Error, Result, TaggerRunConfig, TokenBatch,
     embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding, dictionary_file},
     tagger::{KIND, Labels, Tagger, TaggerModel},
+    training::{write, write_json},
 };
 
 /// A tagger in training.
 pub(super) struct TaggerTask<'a> {
-    config: &'a RunConfig,
+    config: &'a TaggerRunConfig,
     corpora: &'a Corpora,
     model: TaggerModel,
     labels: Labels,
@@ -43,7 +43,7 @@ pub(super) struct TaggerTask<'a> {
 
 impl<'a> TaggerTask<'a> {
     pub(super) fn new(
-        config: &'a RunConfig,
+        config: &'a TaggerRunConfig,
         mut start: Start,
         corpora: &'a Corpora,
     ) -> Result<Self> {
@@ -151,13 +151,9 @@ impl<'a> TaggerTask<'a> {
     }
 
     fn save_files(&self, dir: &Path) -> Result<()> {
-        let json = |name: &str, value: serde_json::Result<String>| {
-            let text = value.map_err(std::io::Error::from);
-            let text = text.map_err(|source| super::write_error(&dir.join(name), source))?;
-            write(&dir.join(name), text.as_bytes())
-        };
         for (index, prepared) in self.prepared.iter().enumerate() {
-            json(&dictionary_file(index), serde_json::to_string(&prepared.dictionary))?;
+            let path = dir.join(dictionary_file(index));
+            write_json(&path, serde_json::to_string(&prepared.dictionary))?;
         }
         let tensors: Vec<Stored> = self
             .weights()?
@@ -171,9 +167,9 @@ impl<'a> TaggerTask<'a> {
         let path = dir.join("model.safetensors");
         let bytes = write_tensors(&tensors, self.model.precision);
         let bytes = bytes.map_err(std::io::Error::other);
-        write(&path, &bytes.map_err(|source| super::write_error(&path, source))?)?;
+        write(&path, &bytes.map_err(|source| Error::Write { path: path.clone(), source })?)?;
         // Last: a folder without it is no model, so nobody loads half of one.
-        json("config.json", serde_json::to_string_pretty(&self.model))
+        write_json(&dir.join("config.json"), serde_json::to_string_pretty(&self.model))
     }
 
     fn evaluate_dev(&self) -> Result<Evaluation> {
@@ -238,7 +234,7 @@ impl Task for TaggerTask<'_> {
 }
 
 /// Weight of each tag; a class of spans weighs all its tags.
-fn class_weights(config: &RunConfig, labels: &Labels) -> Result<Vec<f32>> {
+fn class_weights(config: &TaggerRunConfig, labels: &Labels) -> Result<Vec<f32>> {
     let given = &config.tagger.class_weights;
     let names = labels.names();
     let class = |tag: &'_ str| match labels.scheme() {

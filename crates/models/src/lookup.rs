@@ -6,16 +6,29 @@ use glossator_text::Dictionary;
 
 /// Ids of code points; unknown ones are 0.
 #[derive(Clone, Debug)]
-pub(crate) struct CharacterIds(HashMap<char, u32>);
+pub(crate) struct CharacterIds {
+    ascii: [u32; 128],
+    others: HashMap<char, u32>,
+}
 
 impl CharacterIds {
     pub(crate) fn new(dictionary: &Dictionary) -> Self {
-        let ids = dictionary.iter().zip(0..).filter_map(|(item, id)| {
+        let mut ids = Self { ascii: [0; 128], others: HashMap::new() };
+        for (item, id) in dictionary.iter().zip(0..) {
             let mut chars = item.chars();
-            let first = chars.next()?;
-            chars.next().is_none().then_some((first, id))
-        });
-        Self(ids.collect())
+            let (Some(c), None) = (chars.next(), chars.next()) else { continue };
+            match ids.ascii.get_mut(c as usize) {
+                Some(place) => *place = id,
+                None => drop(ids.others.insert(c, id)),
+            }
+        }
+        ids
+    }
+
+    /// The id of a code point.
+    pub(crate) fn id(&self, c: char) -> u32 {
+        let other = || self.others.get(&c).copied().unwrap_or(0);
+        self.ascii.get(c as usize).copied().unwrap_or_else(other)
     }
 
     /// Ids of all code points of the words, and how many each has.
@@ -24,7 +37,7 @@ impl CharacterIds {
         let mut lengths = Vec::with_capacity(words.len());
         for word in words {
             let before = ids.len();
-            ids.extend(word.chars().map(|c| self.0.get(&c).copied().unwrap_or(0)));
+            ids.extend(word.chars().map(|c| self.id(c)));
             lengths.push(ids.len() - before);
         }
         (ids, lengths)

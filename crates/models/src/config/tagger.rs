@@ -1,0 +1,100 @@
+//! The configuration of a tagger's training.
+
+use std::path::{Path, PathBuf};
+
+use glossator_text::corpus::{Format, ReadOptions};
+use glossator_train::TrainingConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{ModelInfo, Run, TaskKind, absolute, default_seed, model_path};
+use crate::{EmbeddingConfig, TaggerConfig};
+
+/// A whole configuration file of a tagger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaggerRunConfig {
+    /// What is trained.
+    pub task: TaskKind,
+    /// Seed of all chance.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// A model to train on from: its architecture, dictionaries and weights
+    /// are taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<String>,
+    /// The corpora.
+    pub data: DataConfig,
+    /// Architecture of the tagger.
+    #[serde(default)]
+    pub tagger: TaggerConfig,
+    /// The training itself.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// What the model is called, and how it is stored.
+    #[serde(default)]
+    pub model: ModelInfo,
+}
+
+/// The corpora of a run; paths are relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Training data.
+    pub train: PathBuf,
+    /// Development data; left out, a tenth of the training data is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<PathBuf>,
+    /// Test data, scored once at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// What is learnt: `upos`, `xpos`, `feats` or `misc:KEY` of CoNLL-U, or the
+    /// name of a column.
+    pub layer: String,
+    /// Format of the files.
+    #[serde(default)]
+    pub format: Format,
+    /// Names of the columns, if they are not to be guessed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+}
+
+impl DataConfig {
+    pub(crate) fn read_options(&self) -> ReadOptions {
+        ReadOptions { format: self.format, columns: self.columns.clone(), ..Default::default() }
+    }
+
+    /// Name of the layer in the model's output.
+    pub(crate) fn layer_name(&self) -> String {
+        self.layer.trim_start_matches("misc:").to_lowercase()
+    }
+
+    /// The files that are named, with their keys.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let named = [("data.train", Some(&self.train)), ("data.dev", self.dev.as_ref())];
+        let named = named.into_iter().chain([("data.test", self.test.as_ref())]);
+        named.filter_map(|(key, path)| Some((key, path?.as_path())))
+    }
+}
+
+impl Run for TaggerRunConfig {
+    fn problem(&self) -> Option<(&'static str, String)> {
+        self.tagger.problem()
+    }
+
+    fn training(&self) -> &TrainingConfig {
+        &self.training
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let data = &mut self.data;
+        let given = self.tagger.embeddings.iter_mut().filter_map(|embedding| match embedding {
+            EmbeddingConfig::Words(words) => words.vectors.as_mut(),
+            EmbeddingConfig::Characters(_) => None,
+        });
+        let paths = [Some(&mut data.train), data.dev.as_mut(), data.test.as_mut()];
+        absolute(base, paths.into_iter().flatten().chain(given));
+        if let Some(model) = &mut self.init_from {
+            model_path(base, model);
+        }
+    }
+}

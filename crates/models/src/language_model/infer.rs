@@ -1,0 +1,183 @@
+//! The language model at work.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use glossator_hub::{Bundle, Repository};
+use glossator_nn::{Keep, PackedLinear, PackedRnn, RnnInput, RnnState, Weights};
+use glossator_text::Dictionary;
+
+use super::{LanguageModelConfig, ReadingDirection, TextScore, config::LanguageModelModel};
+use crate::{Error, Result, language_model::KIND, lookup::CharacterIds};
+
+/// A character language model: immutable, and shared by threads as it is.
+pub struct LanguageModel {
+    name: String,
+    key: String,
+    model: LanguageModelModel,
+    dictionary: Dictionary,
+    pub(super) ids: CharacterIds,
+    rnn: PackedRnn,
+    /// Input side of the gates for every character.
+    tables: Vec<Vec<f32>>,
+    projection: Option<PackedLinear>,
+    pub(super) decoder: PackedLinear,
+}
+
+impl std::fmt::Debug for LanguageModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LanguageModel").field("name", &self.name).field("key", &self.key).finish()
+    }
+}
+
+/// Models that are in use, by their keys: who loads one of them again gets the
+/// same. It keeps none alive.
+static LOADED: Mutex<BTreeMap<String, Weak<LanguageModel>>> = Mutex::new(BTreeMap::new());
+
+impl LanguageModel {
+    /// Loads a model by name: a built-in one, one of the cache, or a folder.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it is damaged or of another kind.
+    pub fn load(name: &str) -> Result<Arc<Self>> {
+        Self::from_bundle(&Repository::from_env().find(name)?)
+    }
+
+    /// Loads a model from its files. While one with the same content is in use
+    /// anywhere in the process, that one is shared.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the weights do not fit the configuration.
+    pub fn from_bundle(bundle: &Bundle) -> Result<Arc<Self>> {
+        let key = bundle.content_hash()?;
+        let find = |loaded: &BTreeMap<String, Weak<Self>>| loaded.get(&key)?.upgrade();
+        let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = find(&lock()) {
+            return Ok(model);
+        }
+        let model = Arc::new(Self::read(bundle, &key)?);
+        let mut loaded = lock();
+        loaded.retain(|_, model| model.strong_count() > 0);
+        // Another thread may have been faster.
+        Ok(find(&loaded).unwrap_or_else(|| {
+            loaded.insert(key.clone(), Arc::downgrade(&model));
+            model
+        }))
+    }
+
+    fn read(bundle: &Bundle, key: &str) -> Result<Self> {
+        let model: LanguageModelModel = bundle.config(KIND)?;
+        if let Some((key, problem)) = model.language_model.problem() {
+            return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
+        }
+        let dictionary: Dictionary = bundle.json(DICTIONARY)?;
+        if dictionary.iter().next() != Some("<unk>") {
+            return Err(bundle.damaged(DICTIONARY, "its first item is not <unk>").into());
+        }
+        if dictionary.len() < 2 {
+            return Err(bundle.damaged(DICTIONARY, "it holds no character").into());
+        }
+        let mut weights = Weights::new();
+        for tensor in bundle.tensors(WEIGHTS)? {
+            weights.insert(tensor.name, tensor.shape, tensor.values);
+        }
+        Self::from_weights(bundle.name(), key, model, dictionary, weights)
+            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+    }
+
+    /// A language model of weights in memory.
+    pub(crate) fn from_weights(
+        name: &str,
+        key: &str,
+        model: LanguageModelModel,
+        dictionary: Dictionary,
+        mut weights: Weights,
+    ) -> glossator_nn::Result<Self> {
+        let config = &model.language_model;
+        let (items, dim) = (dictionary.len(), config.embedding_dim);
+        let encoder = weights.take("encoder.weight", &[items, dim])?;
+        let rnn = PackedRnn::new(&mut weights, "rnn", config.rnn())?;
+        let tables = rnn.tables(&encoder)?;
+        let project = |out| PackedLinear::new(&mut weights, "proj", config.hidden_dim, out);
+        let projection = config.projection_dim.map(project).transpose()?;
+        let decoder = PackedLinear::new(&mut weights, "decoder", config.dim(), items)?;
+        weights.finish()?;
+        let ids = CharacterIds::new(&dictionary);
+        let (name, key) = (name.to_owned(), key.to_owned());
+        Ok(Self { name, key, model, dictionary, ids, rnn, tables, projection, decoder })
+    }
+
+    /// Name or path it was loaded from first.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Hash of its content: equal keys compute equal numbers.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Architecture and settings of its training.
+    pub fn config(&self) -> &LanguageModelConfig {
+        &self.model.language_model
+    }
+
+    /// Which way it reads.
+    pub fn direction(&self) -> ReadingDirection {
+        self.config().direction
+    }
+
+    /// Dimensions of its states as embeddings.
+    pub fn dim(&self) -> usize {
+        self.config().dim()
+    }
+
+    /// Its characters; the first item stands for all unknown ones.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// Whether the character is in its dictionary.
+    pub fn knows(&self, c: char) -> bool {
+        self.ids.id(c) != 0
+    }
+
+    /// Its score on the development text of its training.
+    pub fn development(&self) -> Option<&TextScore> {
+        self.model.development.as_ref()
+    }
+
+    /// Hidden states (behind the projection, if there is one) of sequences of
+    /// character ids, those that are asked for, `[rows, dim]`.
+    pub(crate) fn states(
+        &self,
+        ids: &[u32],
+        lengths: &[usize],
+        state: Option<&mut RnnState>,
+        keep: Keep<'_>,
+    ) -> glossator_nn::Result<Vec<f32>> {
+        let input = RnnInput::Ids { tables: &self.tables, ids };
+        let hidden = self.rnn.read(input, lengths, state, keep)?;
+        Ok(match &self.projection {
+            Some(projection) => projection.apply(&hidden, hidden.len() / self.config().hidden_dim),
+            None => hidden,
+        })
+    }
+
+    /// The zero state of so many sequences.
+    pub(super) fn zero_state(&self, sequences: usize) -> RnnState {
+        self.rnn.zero_state(sequences)
+    }
+
+    /// An error about the numbers of this model.
+    pub(crate) fn failed(&self, source: glossator_nn::Error) -> Error {
+        Error::Model { model: self.name.clone(), source }
+    }
+}
+
+/// File of a model's characters.
+pub(super) const DICTIONARY: &str = "dictionary.json";
+/// File of a model's weights.
+pub(super) const WEIGHTS: &str = "model.safetensors";

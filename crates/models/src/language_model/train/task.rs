@@ -1,0 +1,228 @@
+//! The language model as a task of the training loop.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use glossator_hub::{Tensor as Stored, write_tensors};
+use glossator_nn::{Embedding, Linear, ParamSet, Rng, Rnn, Weights, dropout, init, nll};
+use glossator_text::{Dictionary, raw::RawText};
+use glossator_train::{Array, BoxError, Evaluation, Loss, Snapshot, Task};
+use sha2::{Digest, Sha256};
+
+use super::{
+    start::Start,
+    streams::{Streams, Window},
+};
+use crate::{
+    Error, LanguageModelRunConfig, Result,
+    language_model::{
+        LanguageModel, LanguageModelModel, TextScore,
+        infer::{DICTIONARY, WEIGHTS},
+    },
+    lookup::CharacterIds,
+    training::{write, write_json},
+};
+
+/// Bound of the first values of encoder and decoder.
+const BOUND: f32 = 0.1;
+
+/// A language model in training.
+pub(super) struct LanguageModelTask<'a> {
+    model: LanguageModelModel,
+    dictionary: Dictionary,
+    streams: Streams<'a>,
+    development: String,
+    /// Hash of the model's settings and of the text.
+    fingerprint: String,
+    params: ParamSet,
+    encoder: Embedding,
+    rnn: Rnn,
+    projection: Option<Linear>,
+    decoder: Linear,
+    /// States that the next window of the same split begins with.
+    states: Vec<Tensor>,
+}
+
+impl<'a> LanguageModelTask<'a> {
+    pub(super) fn new(config: &'a LanguageModelRunConfig, start: Start) -> Result<Self> {
+        let Start { text, development, model, dictionary, weights } = start;
+        let (shape, items) = (&model.language_model, dictionary.len());
+        let rng = &mut Rng::new(config.seed, "init", 0);
+        let mut params = ParamSet::new();
+        let values = init::uniform(rng, items * shape.embedding_dim, BOUND);
+        let encoder = Embedding::new(&mut params, "encoder", values, shape.embedding_dim)?;
+        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?;
+        let mut project = |dim: usize| {
+            let bound = (3.0 / (shape.hidden_dim + dim) as f32).sqrt();
+            let values = init::uniform(rng, shape.hidden_dim * dim, bound);
+            Linear::with_weight(&mut params, "proj", values, dim)
+        };
+        let projection = shape.projection_dim.map(&mut project).transpose()?;
+        let values = init::uniform(rng, items * shape.dim(), BOUND);
+        let decoder = Linear::with_weight(&mut params, "decoder", values, items)?;
+        for (name, _, values) in weights.iter() {
+            params.set_values(name, values.to_vec())?;
+        }
+        let fingerprint = fingerprint(config, &model, &dictionary, &text, &development);
+        let ids = CharacterIds::new(&dictionary);
+        let streams = Streams::new(config, shape.clone(), ids, text);
+        Ok(Self {
+            model,
+            dictionary,
+            streams,
+            development,
+            fingerprint,
+            params,
+            encoder,
+            rnn,
+            projection,
+            decoder,
+            states: Vec::new(),
+        })
+    }
+
+    /// The development text.
+    pub(super) fn development(&self) -> &str {
+        &self.development
+    }
+
+    /// The training text.
+    pub(super) fn text(&self) -> &RawText {
+        self.streams.text()
+    }
+
+    fn window_loss(&mut self, window: &Window, rng: &mut Rng) -> Result<Loss> {
+        let ids = self.streams.ids(window)?;
+        if window.first == 0 {
+            self.states = self.rnn.zero_states(ids.lengths.len())?;
+        }
+        let p = self.model.language_model.dropout;
+        let x = dropout::plain(&self.encoder.forward(&ids.inputs)?, p, rng)?;
+        let read = self.rnn.forward_from(&x, &ids.lengths, &self.states, p, rng)?;
+        let copied = |state: &Tensor| state.detach().copy();
+        let states = read.states.iter().map(copied).collect::<candle_core::Result<_>>();
+        self.states = states.map_err(glossator_nn::Error::from)?;
+        let mut hidden = read.hidden;
+        if let Some(projection) = &self.projection {
+            hidden = projection.forward(&hidden)?;
+        }
+        let scores = self.decoder.forward(&dropout::plain(&hidden, p, rng)?)?;
+        let count = ids.targets.len();
+        Ok(Loss { sum: nll(&scores, &ids.targets)?, count, tokens: count })
+    }
+
+    fn evaluate_dev(&mut self) -> Result<Evaluation> {
+        let weights = Weights::from_params(&self.params)?;
+        let (model, dictionary) = (self.model.clone(), self.dictionary.clone());
+        let model = LanguageModel::from_weights("in training", "", model, dictionary, weights)?;
+        let score = model.score(&self.development)?;
+        self.model.development = Some(rounded(score));
+        let metrics = [
+            ("nats/char", score.nats_per_character()),
+            ("bits/char", score.bits_per_character()),
+            ("perplexity", score.perplexity()),
+        ];
+        Ok(Evaluation {
+            score: -score.bits_per_character(),
+            loss: Some(score.nats_per_character()),
+            metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+        })
+    }
+
+    fn save_files(&self, dir: &Path) -> Result<()> {
+        write_json(&dir.join(DICTIONARY), serde_json::to_string(&self.dictionary))?;
+        let weights = Weights::from_params(&self.params)?;
+        let stored = weights.iter().map(|(name, shape, values)| Stored {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        });
+        let path = dir.join(WEIGHTS);
+        let bytes = write_tensors(&stored.collect::<Vec<_>>(), self.model.precision);
+        let bytes = bytes.map_err(std::io::Error::other);
+        write(&path, &bytes.map_err(|source| Error::Write { path: path.clone(), source })?)?;
+        // Last: a folder without it is no model, so nobody loads half of one.
+        write_json(&dir.join("config.json"), serde_json::to_string_pretty(&self.model))
+    }
+}
+
+/// Three decimals of a nat, so that the file does not depend on the last bits
+/// of a sum.
+fn rounded(score: TextScore) -> TextScore {
+    TextScore { nats: (score.nats * 1e3).round() / 1e3, ..score }
+}
+
+impl Task for LanguageModelTask<'_> {
+    type Batch = Window;
+
+    fn batches(&self, epoch: usize, rng: &mut Rng) -> Vec<Window> {
+        self.streams.windows(epoch, rng)
+    }
+
+    fn loss(&mut self, window: &Window, rng: &mut Rng) -> Result<Loss, BoxError> {
+        Ok(self.window_loss(window, rng)?)
+    }
+
+    fn evaluate(&mut self) -> Result<Evaluation, BoxError> {
+        Ok(self.evaluate_dev()?)
+    }
+
+    fn params(&self) -> &ParamSet {
+        &self.params
+    }
+
+    fn unit(&self) -> &'static str {
+        "chars"
+    }
+
+    fn save(&self, dir: &Path) -> Result<(), BoxError> {
+        Ok(self.save_files(dir)?)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let array = |state: &Tensor| {
+            // States are plain tensors of the CPU, which can always be read.
+            let values = state.flatten_all().and_then(|flat| flat.to_vec1()).unwrap_or_default();
+            Array { shape: state.dims().to_vec(), values }
+        };
+        let states = self.states.iter().enumerate();
+        let tensors = states.map(|(layer, state)| (format!("state.{layer}"), array(state)));
+        Snapshot { tensors: tensors.collect(), json: self.fingerprint.clone().into() }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
+        if snapshot.json != *self.fingerprint {
+            return Err(Box::new(Error::Resume {
+                problem: "the text, the [data], the [language_model] or the [model] settings are \
+                          not those that the run began with; put them back, or start anew with \
+                          --force",
+            }));
+        }
+        self.states.clear();
+        for layer in 0..snapshot.tensors.len() {
+            let Some(array) = snapshot.tensors.get(&format!("state.{layer}")) else {
+                return Err(Box::new(Error::Resume { problem: "a state is missing" }));
+            };
+            let state = Tensor::from_slice(&array.values, array.shape.as_slice(), &Device::Cpu)?;
+            self.states.push(state);
+        }
+        Ok(())
+    }
+}
+
+/// Hash of everything a run stands on but its `[training]` settings.
+fn fingerprint(
+    config: &LanguageModelRunConfig,
+    model: &LanguageModelModel,
+    dictionary: &Dictionary,
+    text: &RawText,
+    development: &str,
+) -> String {
+    let mut hash = Sha256::new();
+    // The debug form names every field and separates every item.
+    hash.update(format!("{model:?} {:?}", config.data.shuffle));
+    dictionary.iter().for_each(|item| hash.update(format!("{item:?}")));
+    hash.update(text.fingerprint());
+    hash.update(development);
+    format!("{:x}", hash.finalize())
+}

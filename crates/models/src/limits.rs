@@ -1,0 +1,38 @@
+//! What values a setting may have, and how a cell is named.
+
+use glossator_nn::CellKind;
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// Largest dimension of anything.
+pub(crate) const MAX_DIM: usize = 1 << 16;
+/// Most layers, and most embeddings.
+pub(crate) const MAX_PARTS: usize = 64;
+
+/// Whether a part is one of which something is left.
+pub(crate) fn share(p: f32) -> bool {
+    (0.0..1.0).contains(&p)
+}
+
+/// Whether a number is from 1 to `max`.
+pub(crate) fn count(n: usize, max: usize) -> bool {
+    (1..=max).contains(&n)
+}
+
+/// What is said of a number that is not.
+pub(crate) fn from_one(max: usize) -> String {
+    format!("must be 1 to {max}")
+}
+
+pub(crate) fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(cell.cell().spec().name)
+}
+
+pub(crate) fn cell_of_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<CellKind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    CellKind::from_name(&name).ok_or_else(|| {
+        let names = CellKind::ALL.map(|kind| kind.cell().spec().name).join(", ");
+        serde::de::Error::custom(format!("unknown cell `{name}`, expected one of: {names}"))
+    })
+}
