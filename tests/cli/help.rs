@@ -2,7 +2,8 @@
 
 use crate::folder::Folder;
 
-const VERBS: [&str; 7] = ["tag", "train", "eval", "init", "check", "models", "completions"];
+const VERBS: [&str; 9] =
+    ["tag", "embed", "train", "eval", "generate", "init", "check", "models", "completions"];
 
 #[test]
 fn without_a_verb_the_verbs_are_named() {

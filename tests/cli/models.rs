@@ -16,7 +16,7 @@ fn a_model_of_the_cache_is_found_by_name() {
     assert!(list.starts_with("name "), "{list}");
     let row = list.lines().find(|line| line.starts_with("names ")).expect("the model");
     let cells: Vec<&str> = row.split_whitespace().collect();
-    assert_eq!((cells[1], cells[2], cells[4]), ("cache", "ner", "kB"));
+    assert_eq!((cells[1], cells[2], cells[3], cells[5]), ("cache", "tagger", "ner", "kB"));
     assert!(list.lines().any(|line| line.starts_with("en-ner ") && line.contains("built in")));
     let card = folder.gloss(&["models", "show", "names"]).ok();
     assert!(card.starts_with("# Tagger\n") && card.contains("Scores on dev"), "{card}");

@@ -60,7 +60,8 @@ patience = 0
 fn train(folder: &Path, name: &str, settings: &[&str]) -> Trained {
     let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
     let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
-    let options = RunOptions { out: folder.join(name), seed: config.seed, ..RunOptions::default() };
+    let options =
+        RunOptions { out: folder.join(name), seed: config.seed(), ..RunOptions::default() };
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
     train_model(run).unwrap().expect("nothing interrupts it")
 }
@@ -90,7 +91,7 @@ fn fingerprint(sentences: &[Sentence]) -> Vec<(String, String, u32)> {
 #[test]
 fn a_small_world_is_learnt_and_raw_text_is_tagged() {
     let (_, trained) = world();
-    assert!(trained.dev.micro.f1 > 95.0, "{}", trained.dev);
+    assert!(report(&trained.dev).micro.f1 > 95.0, "{}", trained.dev);
     let tagger = load(&trained.folder).unwrap();
     let document = tagger.tag("Ada Feld left Old Lund.\n\nKarl visited Porto.").unwrap();
     let found: Vec<_> = document.spans().map(|s| (s.text(), s.label())).collect();
@@ -160,9 +161,13 @@ fn a_model_is_trained_on_from_another_one() {
     let from = format!("init_from={}", trained.folder.display());
     let tuned =
         train(folder, "tuned", &[&from, "training.max_epochs=1", "training.learning_rate=1e-4"]);
-    assert!(tuned.dev.micro.f1 > 95.0, "one gentle epoch keeps what was known: {}", tuned.dev);
+    assert!(
+        report(&tuned.dev).micro.f1 > 95.0,
+        "one gentle epoch keeps what was known: {}",
+        tuned.dev
+    );
     let fresh = train(folder, "fresh", &["training.max_epochs=1", "training.learning_rate=1e-4"]);
-    assert!(fresh.dev.micro.f1 < 50.0, "one gentle epoch teaches little: {}", fresh.dev);
+    assert!(report(&fresh.dev).micro.f1 < 50.0, "one gentle epoch teaches little: {}", fresh.dev);
 }
 
 #[test]
@@ -180,7 +185,7 @@ fn labels_keep_their_weights_by_name_when_a_model_is_trained_on() {
     let gentle = ["training.max_epochs=1", "training.learning_rate=1e-4"];
     let again = train(folder, "iob2-again", &[&on, gentle[0], gentle[1]]);
     assert_eq!(labels("iob2-again"), labels("iob2"));
-    assert!(again.dev.micro.f1 > 90.0, "{}", again.dev);
+    assert!(report(&again.dev).micro.f1 > 90.0, "{}", again.dev);
     // The model's own architecture holds, too: no CRF comes from nowhere.
     let softmax = train(folder, "no-crf", &["tagger.crf=false", gentle[0]]);
     let on = format!("init_from={}", softmax.folder.display());
@@ -191,7 +196,7 @@ fn labels_keep_their_weights_by_name_when_a_model_is_trained_on() {
     let other = corpus().replace("LOC", "ANIMAL");
     std::fs::write(folder.join("other.tsv"), other).unwrap();
     let renamed = train(folder, "renamed", &[&from, "data.train=other.tsv", gentle[0], gentle[1]]);
-    let animal = renamed.dev.class("ANIMAL").map_or(0.0, |class| class.f1);
+    let animal = report(&renamed.dev).class("ANIMAL").map_or(0.0, |class| class.f1);
     assert!(animal < 50.0, "one gentle epoch does not teach a new label: {}", renamed.dev);
 }
 
@@ -204,7 +209,8 @@ fn a_run_is_not_resumed_on_other_data_or_another_architecture() {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
         let out = folder.join("resumed");
-        let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
+        let options =
+            RunOptions { out, seed: config.seed(), resume: true, ..RunOptions::default() };
         let command = String::new();
         train_model(TrainingRun { config: &config, options, observers: &mut [], command })
     };
@@ -251,10 +257,10 @@ fn a_softmax_with_class_weights_and_an_iob2_scheme_learn_too() {
     let (folder, _) = world();
     let softmax = ["tagger.crf=false", "tagger.class_weights={ O = 0.5 }", "tagger.scheme=iob2"];
     let trained = train(folder, "softmax", &softmax);
-    assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
+    assert!(report(&trained.dev).micro.f1 > 90.0, "{}", trained.dev);
     let two_layers = ["tagger.layers=2", "tagger.reprojection=false", "model.precision=int8"];
     let trained = train(folder, "two-layers", &two_layers);
-    assert!(trained.dev.micro.f1 > 90.0, "{}", trained.dev);
+    assert!(report(&trained.dev).micro.f1 > 90.0, "{}", trained.dev);
 }
 
 #[test]
@@ -274,7 +280,7 @@ fn given_vectors_stay_as_they_are() {
     let settings = [vectors.to_owned(), "training.max_epochs=1".to_owned()];
     let config = RunConfig::parse(CONFIG, &folder.join("config.toml"), &settings).unwrap();
     let out = folder.join("given");
-    let options = RunOptions { out, seed: config.seed, resume: true, ..RunOptions::default() };
+    let options = RunOptions { out, seed: config.seed(), resume: true, ..RunOptions::default() };
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
     assert!(format!("{:?}", train_model(run).unwrap_err()).contains("--force"));
 }

@@ -19,7 +19,7 @@ pub struct Compute {
     /// Threads; changes speed, never a result [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Seed of all chance in a training, over the configuration's; labelling takes no chance
+    /// Seed of all chance: in a training, over the configuration's, and in generated text
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
 }
@@ -33,7 +33,7 @@ pub struct Labelling {
     /// Precision of the weights; auto: what the model's configuration names
     #[arg(long, value_name = "PRECISION", default_value = "auto")]
     pub precision: Precision,
-    /// Tokens labelled together; changes speed and memory, never a result
+    /// Tokens computed together; changes speed and memory, never a result
     #[arg(long, value_name = "TOKENS", default_value_t = 1024, value_parser = at_least_one)]
     pub batch_size: usize,
 }

@@ -1,98 +1,68 @@
 //! Scores by name, and what is asked of them.
 
-use std::{fmt, str::FromStr};
+mod metric;
 
 use glossator::{
-    Error, Sentence,
+    Error, Sentence, TextScore,
     errors::TrainingError,
     tags::{self, Scheme},
     training::metric::{AccuracyScorer, Report, SpanScorer},
 };
 use serde_json::{Map, Value, json};
 
-/// A number of a report, 0 to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    Accuracy,
-    Precision,
-    Recall,
-    F1,
-    SpanF1,
-    MacroF1,
+pub use self::metric::{Bound, Metric};
+
+/// What was found out.
+pub enum Scores {
+    /// How well labels agree.
+    Labels(Scorer),
+    /// How well a language model predicts a text.
+    Text(TextScore),
 }
 
-impl Metric {
-    pub const ALL: &[Metric] = &[
-        Metric::Accuracy,
-        Metric::Precision,
-        Metric::Recall,
-        Metric::F1,
-        Metric::SpanF1,
-        Metric::MacroF1,
-    ];
-
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
+impl Scores {
+    /// The value of a metric, if it is one of these.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
         match self {
-            Metric::Accuracy => "accuracy",
-            Metric::Precision => "precision",
-            Metric::Recall => "recall",
-            Metric::F1 => "f1",
-            Metric::SpanF1 => "span-f1",
-            Metric::MacroF1 => "macro-f1",
+            Self::Labels(scorer) => metric.of_labels(&scorer.report()),
+            Self::Text(score) => metric.of_text(score),
         }
     }
 
-    /// Its value; precision, recall and F1 are those over all classes.
-    pub fn of(self, report: &Report) -> f64 {
+    /// All numbers, for reading.
+    pub fn table(&self) -> String {
         match self {
-            Metric::Accuracy => report.accuracy,
-            Metric::Precision => report.micro.precision,
-            Metric::Recall => report.micro.recall,
-            Metric::F1 | Metric::SpanF1 => report.micro.f1,
-            Metric::MacroF1 => report.macro_average.f1,
+            Self::Labels(scorer) => scorer.report().to_string(),
+            Self::Text(score) => score.to_string(),
+        }
+    }
+
+    /// A line with one number.
+    pub fn line(&self, metric: Metric) -> String {
+        let value = self.get(metric).map(|value| metric.show(value)).unwrap_or_default();
+        match self {
+            Self::Labels(_) => format!("{metric:10} {value:>6}\n"),
+            Self::Text(_) => format!("{metric:18}  {value}\n"),
+        }
+    }
+
+    /// All numbers as JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Labels(scorer) => scorer.to_json(),
+            Self::Text(score) => Value::Object(text_to_json(score)),
         }
     }
 }
 
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A name that is no metric's.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown metric `{0}`; known are accuracy, precision, recall, f1, span-f1 and macro-f1")]
-pub struct UnknownMetric(String);
-
-impl FromStr for Metric {
-    type Err = UnknownMetric;
-
-    fn from_str(name: &str) -> Result<Self, UnknownMetric> {
-        let found = Self::ALL.iter().copied().find(|metric| metric.name() == name);
-        found.ok_or_else(|| UnknownMetric(name.to_owned()))
-    }
-}
-
-/// A bound on a metric: `f1=90`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bound {
-    pub metric: Metric,
-    pub value: f64,
-}
-
-impl FromStr for Bound {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (metric, value) = text.split_once('=').ok_or("expected METRIC=VALUE, as in f1=90")?;
-        let metric = metric.parse().map_err(|error: UnknownMetric| error.to_string())?;
-        match value.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Self { metric, value }),
-            _ => Err(format!("`{value}` is no number")),
-        }
-    }
+/// The numbers of a text's score as JSON.
+pub fn text_to_json(score: &TextScore) -> Map<String, Value> {
+    let field = |metric: &Metric| {
+        let value = metric.of_text(score)?;
+        let value = if metric.is_count() { json!(value as u64) } else { json!(value) };
+        Some((metric.name().replace('-', "_"), value))
+    };
+    Metric::OF_TEXT.iter().filter_map(field).collect()
 }
 
 /// Counts gold and predicted columns.
@@ -127,7 +97,7 @@ impl Scorer {
         }
     }
 
-    pub fn report(&self) -> Report {
+    fn report(&self) -> Report {
         match self {
             Self::Spans(scorer) => scorer.report(),
             Self::Words(scorer) => scorer.report(),
@@ -135,14 +105,14 @@ impl Scorer {
     }
 
     /// The report as JSON: all metrics, the counts and the classes.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let report = self.report();
         let is_spans = matches!(self, Self::Spans(_));
         let fits = |metric: &&Metric| is_spans || **metric != Metric::SpanF1;
-        let mut object: Map<String, Value> = Metric::ALL
+        let mut object: Map<String, Value> = Metric::OF_LABELS
             .iter()
             .filter(fits)
-            .map(|metric| (metric.name().to_owned(), json!(metric.of(&report))))
+            .map(|metric| (metric.name().to_owned(), json!(metric.of_labels(&report))))
             .collect();
         for (name, count) in [
             ("tokens", report.tokens),
@@ -175,18 +145,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_are_named_numbers() {
-        let bound = Bound { metric: Metric::MacroF1, value: 50.5 };
-        assert_eq!("macro-f1=50.5".parse(), Ok(bound));
-        for bad in ["f1", "f2=3", "f1=x", "f1=nan", "f1="] {
-            assert!(bad.parse::<Bound>().is_err(), "{bad}");
-        }
-        for metric in Metric::ALL {
-            assert_eq!(metric.to_string().parse::<Metric>().unwrap(), *metric);
-        }
-    }
-
-    #[test]
     fn schemes_do_not_matter_to_spans() {
         let mut scorer = Scorer::new(true);
         scorer.add(&["B-PER", "E-PER", "O"], &["I-PER", "I-PER", "B-LOC"]).unwrap();
@@ -197,5 +155,24 @@ mod tests {
         );
         assert_eq!(json["per_class"][0]["label"], "LOC");
         assert!(Scorer::new(false).to_json().get("span-f1").is_none());
+    }
+
+    #[test]
+    fn a_number_is_printed_as_in_the_table() {
+        let scores = Scores::Text(TextScore { characters: 100, unknown: 1, nats: 150.0 });
+        for metric in [Metric::BitsPerCharacter, Metric::NatsPerCharacter, Metric::Perplexity] {
+            let words = |text: &str| text.split_whitespace().last().map(str::to_owned);
+            let line = scores.line(metric);
+            assert!(scores.table().lines().any(|row| words(row) == words(&line)), "{line}");
+        }
+        assert_eq!((scores.get(Metric::F1), scores.line(Metric::Unknown).len()), (None, 22));
+    }
+
+    #[test]
+    fn counts_are_whole_numbers_in_json() {
+        let json = text_to_json(&TextScore { characters: 4, unknown: 1, nats: 2.0 });
+        assert_eq!(json["characters"], 4);
+        assert_eq!(json["nats_per_character"], 0.5);
+        assert_eq!(json.len(), 5);
     }
 }

@@ -27,8 +27,8 @@ pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{
-    EmbeddingConfig, Error, LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, Tagger,
-    TaggerConfig, TextScore,
+    Embedder, EmbeddingConfig, Error, LanguageModel, LanguageModelConfig, ReadingDirection,
+    Sampling, Tagger, TaggerConfig, TextScore,
 };
 pub use glossator_text::{
     Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,
@@ -52,8 +52,8 @@ pub mod errors {
 #[cfg(feature = "train")]
 pub mod training {
     pub use glossator_models::{
-        DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, Scores, TaggerRunConfig,
-        TaskKind, TextConfig, Trained, TrainingRun, check, train,
+        CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, Scores,
+        TaggerRunConfig, TaskKind, TextConfig, Trained, TrainingRun, check, train,
     };
     pub use glossator_train::{
         Event, Observer, Progress, RunOptions, Summary, Table, TrainingConfig, files, metric,

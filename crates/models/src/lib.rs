@@ -22,9 +22,13 @@ mod training;
 
 #[cfg(feature = "train")]
 pub use config::{
-    DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TextConfig,
+    CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, TaggerRunConfig,
+    TaskKind, TextConfig,
 };
-pub use embeddings::{Columns, Embedding, EmbeddingConfig, TokenBatch};
+pub use embeddings::{
+    Columns, ContextualConfig, Embedder, Embedding, EmbeddingConfig, PooledConfig, Pooling,
+    Spacing, TokenBatch,
+};
 pub use error::Error;
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore,

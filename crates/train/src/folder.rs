@@ -11,9 +11,10 @@ use crate::{Error, Result, disk, files};
 
 /// The file of a checkpoint.
 const CHECKPOINT: &str = "checkpoint.safetensors";
-/// What an earlier model can leave in the folder, beside its dictionaries:
-/// first the file without which nothing loads it.
-const MODEL: [&str; 3] = ["config.json", "model.safetensors", "README.md"];
+/// What an earlier model can leave in the folder, beside its numbered
+/// dictionaries: first the file without which nothing loads it, last the
+/// language models of a tagger.
+const MODEL: [&str; 5] = ["config.json", "model.safetensors", "README.md", "dictionary.json", "lm"];
 
 /// The folder of a run and the names in it.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use glossator::{
     corpus::Format,
     errors::TextError,
     training::{
-        DataConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TrainingConfig,
+        CacheConfig, DataConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TrainingConfig,
         check::{self, Finding, Statistics},
     },
 };
@@ -102,6 +102,7 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
             columns: args.columns.clone(),
         },
         tagger: TaggerConfig::default(),
+        cache: CacheConfig::default(),
         training: TrainingConfig::default(),
         model: ModelInfo::default(),
     })))

@@ -1,24 +1,21 @@
 //! `gloss eval`: scores a model, or a file.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+mod labels;
+mod text;
 
-use glossator::{
-    Error, Sentence, Tagger,
-    errors::TextError,
-    tags::{self, Scheme},
-};
+use std::{io::Write, path::PathBuf};
+
+use clap::ValueEnum;
+use glossator::errors::TextError;
 
 use crate::{
     args::{HELP, Reading, Writing, named},
     compute::Labelling,
-    exit::{self, BadData, DONE, FINDINGS, Usage},
-    input::{self, Input},
+    exit::{self, BadData, DONE, FINDINGS},
+    input,
     log::Log,
     output::Output,
-    scores::{Bound, Metric, Scorer, column},
+    scores::{Bound, Metric, Scores},
 };
 
 const EXAMPLES: &str = "\
@@ -26,16 +23,21 @@ Examples:
   gloss eval -m ./my-tagger test.conllu
   gloss eval -m en-ner --columns token,ner --json test.tsv
   gloss eval -m ./my-tagger --min f1=90 test.conllu
-  gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos";
+  gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos
+  gloss eval -m ./my-language-model --max perplexity=4 news.txt
+  gloss eval -m ./my-language-model --by line news.txt | sort -rn | head";
 
 /// Tokens of a window of sentences.
 const WINDOW: usize = 1 << 16;
 
-/// Score a model on files with a gold column, or a file against another
+/// Score a model on files, or a file against another
+///
+/// A tagger is scored on files with a gold column, a language model on raw
+/// text, of which every line is a document; blank lines do not count.
 #[derive(clap::Args)]
 #[command(help_template = HELP, before_help = EXAMPLES)]
 pub struct Args {
-    /// Files with a gold column; none, or `-`, is standard input
+    /// Files with a gold column, or raw text; none, or `-`, is standard input
     #[arg(value_name = "FILE", conflicts_with = "hypotheses")]
     files: Vec<PathBuf>,
     /// Model: a built-in one, one of the cache, or a folder [default: en-ner]
@@ -50,10 +52,16 @@ pub struct Args {
     /// Column to compare: ner, upos, … [default: the model's layer]
     #[arg(long, value_name = "LAYER")]
     layer: Option<String>,
-    /// Print these numbers only: accuracy, precision, recall, f1, span-f1, macro-f1
+    /// Print these numbers only: accuracy, precision, recall, f1, span-f1,
+    /// macro-f1; of a language model bits-per-character, nats-per-character,
+    /// perplexity, characters, unknown
     #[arg(long, value_name = "METRICS", value_delimiter = ',', value_parser = named(Metric::ALL, Metric::name), hide_possible_values = true)]
     metric: Vec<Metric>,
-    /// Print a JSON object, numbers from 0 to 100
+    /// Print a row for each: bits per character, characters, unknown ones,
+    /// place, text; of a language model only
+    #[arg(long, value_name = "UNIT", conflicts_with_all = ["metric", "hypotheses"])]
+    by: Option<By>,
+    /// Print a JSON object (with --by, one a row); scores of labels are from 0 to 100
     #[arg(long)]
     json: bool,
     /// Exit with 1 if a metric is lower
@@ -70,18 +78,51 @@ pub struct Args {
     labelling: Labelling,
 }
 
+/// What has a row of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Every line, by itself
+    Line,
+    /// Every file, its lines one after the other
+    File,
+}
+
+impl Args {
+    fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or("en-ner")
+    }
+
+    /// The numbers that are printed or bounded by name.
+    fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let bounded = self.min.iter().chain(&self.max).map(|bound| bound.metric);
+        self.metric.iter().copied().chain(bounded)
+    }
+}
+
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if args.json && !args.metric.is_empty() {
         log.warn("--metric: --json holds all numbers");
     }
-    let scorer = match (&args.hypotheses, &args.references) {
-        (Some(hypotheses), Some(references)) => compare(args, hypotheses, references, log)?,
-        _ => score(args, log)?,
-    };
-    let missed = missed(args, &scorer);
+    let scores = score(args, log)?;
+    let missed = missed(args, &scores);
     missed.iter().for_each(|message| log.missed(message));
     let code = if missed.is_empty() { DONE } else { FINDINGS };
-    exit::of_report(write(args, &render(args, &scorer)), code)
+    match args.by {
+        // The rows are all that is printed.
+        Some(_) => Ok(code),
+        None => exit::of_report(write(args, &render(args, &scores)), code),
+    }
+}
+
+fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
+    if let (Some(hypotheses), Some(references)) = (&args.hypotheses, &args.references) {
+        return Ok(Scores::Labels(labels::compare(args, hypotheses, references, log)?));
+    }
+    input::expect(&args.files, "eval", EXAMPLES)?;
+    Ok(match text::is_language_model(args.model()) {
+        true => Scores::Text(text::score(args, log)?),
+        false => Scores::Labels(labels::score(args, log)?),
+    })
 }
 
 fn write(args: &Args, text: &str) -> anyhow::Result<()> {
@@ -91,120 +132,32 @@ fn write(args: &Args, text: &str) -> anyhow::Result<()> {
     Ok(output.finish()?)
 }
 
-/// Scores a model on the files.
-fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
-    input::expect(&args.files, "eval", EXAMPLES)?;
-    args.labelling.compute.prepare(log)?;
-    let tagger = Tagger::load(args.model.as_deref().unwrap_or("en-ner"))?;
-    let gold = args.layer.as_deref().unwrap_or(tagger.layer());
-    if asks_for_spans(args) && !tagger.is_spans() {
-        let name = tagger.name();
-        return Err(Usage(format!("span-f1: the model {name} labels words, not spans")).into());
-    }
-    let mut scorer = Scorer::new(tagger.is_spans());
-    let mut sentences = 0;
-    let input = Input::open(&args.files, args.reading.options());
-    input.windows(WINDOW, log, |mut window| {
-        window.retain(|sentence| !sentence.is_empty());
-        for sentence in &window {
-            column(sentence, gold)?;
-        }
-        sentences += window.len();
-        tagger.tag_batches(&mut window, args.labelling.batch_size)?;
-        for sentence in &window {
-            let layer = sentence.layer(tagger.layer());
-            let predicted = layer.map(|layer| layer.column(sentence.len(), Scheme::Iob2));
-            scorer.add(&column(sentence, gold)?, &predicted.unwrap_or_default())?;
-        }
-        Ok(())
-    })?;
-    match sentences {
-        0 => Err(nothing_in(&args.files).into()),
-        _ => Ok(scorer),
-    }
-}
-
-/// An error about files without words.
-fn nothing_in(files: &[PathBuf]) -> BadData {
+/// An error about files without what is scored.
+fn nothing_in(what: &str, files: &[PathBuf]) -> BadData {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let names = if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    BadData(format!("no sentences to score in {names}"))
-}
-
-/// Scores a file against another one.
-fn compare(args: &Args, hypotheses: &Path, references: &Path, log: Log) -> anyhow::Result<Scorer> {
-    let layer = args.layer.as_deref().unwrap_or_default();
-    input::expect(&[hypotheses.to_owned(), references.to_owned()], "eval", EXAMPLES)?;
-    let (predicted, gold) = (read(args, hypotheses, log)?, read(args, references, log)?);
-    if gold.is_empty() {
-        return Err(nothing_in(&[references.to_owned()]).into());
-    }
-    let mut columns = Vec::new();
-    for sentence in &gold {
-        columns.push(column(sentence, layer)?.into_iter().map(str::to_owned).collect::<Vec<_>>());
-    }
-    let detection = tags::detect(columns.iter().map(Vec::as_slice));
-    if asks_for_spans(args) && detection.others > 0 {
-        return Err(Usage(format!("span-f1: the column `{layer}` holds labels of words")).into());
-    }
-    let mut scorer = Scorer::new(detection.is_spans() || asks_for_spans(args));
-    for (index, (gold, column_)) in gold.iter().zip(&columns).enumerate() {
-        let Some(predicted) = predicted.get(index).filter(|p| p.tokens().eq(gold.tokens())) else {
-            let problem = format!("{} has other words here", hypotheses.display());
-            return Err(Error::in_sentence(gold, problem).into());
-        };
-        scorer.add(column_, &column(predicted, layer)?)?;
-    }
-    match predicted.get(gold.len()) {
-        Some(more) => {
-            let problem = format!("{} ends before this sentence", references.display());
-            Err(Error::in_sentence(more, problem).into())
-        }
-        None => Ok(scorer),
-    }
-}
-
-/// Reads the sentences of a file that have words.
-fn read(args: &Args, file: &Path, log: Log) -> anyhow::Result<Vec<Sentence>> {
-    let mut sentences = Vec::new();
-    let input = Input::open(&[file.to_owned()], args.reading.options());
-    input.windows(WINDOW, log, |mut window| {
-        window.retain(|sentence| !sentence.is_empty());
-        sentences.append(&mut window);
-        Ok(())
-    })?;
-    Ok(sentences)
-}
-
-/// Whether a number is printed or bounded that only spans have.
-fn asks_for_spans(args: &Args) -> bool {
-    let bounded = args.min.iter().chain(&args.max).map(|bound| bound.metric);
-    args.metric.iter().copied().chain(bounded).any(|metric| metric == Metric::SpanF1)
+    BadData(format!("no {what} to score in {names}"))
 }
 
 /// What is printed: an object, the numbers asked for, or the whole table.
-fn render(args: &Args, scorer: &Scorer) -> String {
-    let report = scorer.report();
+fn render(args: &Args, scores: &Scores) -> String {
     if args.json {
-        return format!("{}\n", scorer.to_json());
+        return format!("{}\n", scores.to_json());
     }
     if args.metric.is_empty() {
-        return report.to_string();
+        return scores.table();
     }
-    let line = |metric: &Metric| format!("{metric:10} {:6.2}\n", metric.of(&report));
-    args.metric.iter().map(line).collect()
+    args.metric.iter().map(|metric| scores.line(*metric)).collect()
 }
 
 /// The bounds that do not hold.
-fn missed(args: &Args, scorer: &Scorer) -> Vec<String> {
-    let report = scorer.report();
+fn missed(args: &Args, scores: &Scores) -> Vec<String> {
     let low = args.min.iter().map(|bound| (bound, "less", false));
     let high = args.max.iter().map(|bound| (bound, "more", true));
-    let all = low.chain(high).filter_map(|(bound, than, is_max)| {
-        let value = bound.metric.of(&report);
-        let missed = if is_max { value > bound.value } else { value < bound.value };
-        let text = || format!("{} is {value:.2}, {than} than {}", bound.metric, bound.value);
-        missed.then(text)
+    let all = low.chain(high).filter_map(|(Bound { metric, value: bound }, than, is_max)| {
+        let value = scores.get(*metric)?;
+        let missed = if is_max { value > *bound } else { value < *bound };
+        missed.then(|| format!("{metric} is {}, {than} than {bound}", metric.show(value)))
     });
     all.collect()
 }

@@ -2,7 +2,9 @@
 
 mod check;
 mod completions;
+mod embed;
 mod eval;
+mod generate;
 mod init;
 mod models;
 mod tag;
@@ -16,8 +18,10 @@ use crate::log::Log;
 #[derive(Subcommand)]
 pub enum Verb {
     Tag(tag::Args),
+    Embed(embed::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Generate(generate::Args),
     Init(init::Args),
     Check(check::Args),
     Models(models::Args),
@@ -32,8 +36,10 @@ impl Verb {
     pub fn run(self, log: Log) -> anyhow::Result<u8> {
         match self {
             Verb::Tag(args) => tag::run(&args, log),
+            Verb::Embed(args) => embed::run(&args, log),
             Verb::Train(args) => train::run(&args, log),
             Verb::Eval(args) => eval::run(&args, log),
+            Verb::Generate(args) => generate::run(&args, log),
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Models(args) => models::run(&args),

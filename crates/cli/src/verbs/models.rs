@@ -44,22 +44,23 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 /// A table of all models.
 fn list(repository: &Repository) -> Result<String, Error> {
-    let mut rows = vec![["name", "origin", "layer", "size"].map(str::to_owned)];
+    let mut rows = vec![["name", "origin", "kind", "layer", "size"].map(str::to_owned)];
     for Entry { name, origin } in repository.list() {
         let bundle = match &origin {
             Origin::BuiltIn => repository.find(&name)?,
             Origin::Cache(folder) => Bundle::folder(folder),
         };
         let config = bundle.json::<Value>("config.json").unwrap_or_default();
-        let layer = config["layer"].as_str().unwrap_or("-").to_owned();
+        let [kind, layer] =
+            ["kind", "layer"].map(|key| config[key].as_str().unwrap_or("-").to_owned());
         let origin = if origin == Origin::BuiltIn { "built in" } else { "cache" };
-        rows.push([name, origin.to_owned(), layer, readable(size(&bundle)?)]);
+        rows.push([name, origin.to_owned(), kind, layer, readable(size(&bundle)?)]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
-    let row = |[name, origin, layer, size]: &[String; 4]| {
-        let [n, o, l, s] = widths;
-        format!("{name:n$}  {origin:o$}  {layer:l$}  {size:>s$}\n")
+    let widths = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or(0));
+    let row = |[name, origin, kind, layer, size]: &[String; 5]| {
+        let [n, o, k, l, s] = widths;
+        format!("{name:n$}  {origin:o$}  {kind:k$}  {layer:l$}  {size:>s$}\n")
     };
     Ok(rows.iter().map(row).collect())
 }

@@ -96,7 +96,7 @@ impl Run for LanguageModelRunConfig {
         if self.data.dev_chars == 0 {
             return Some(("data.dev_chars", "must be at least 1".to_owned()));
         }
-        if self.language_model.document_delimiter != '\n' {
+        if self.language_model.document_delimiter != "\n" {
             let reason = "must be a line break, for every line is a document".to_owned();
             return Some(("language_model.document_delimiter", reason));
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{Error, Result};
 pub use language_model::{LanguageModelRunConfig, TextConfig};
 use settings::{explain, line_of, set};
-pub use tagger::{DataConfig, TaggerRunConfig};
+pub use tagger::{CacheConfig, DataConfig, TaggerRunConfig};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,16 @@
 //! The configuration of a tagger's training.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use glossator_text::corpus::{Format, ReadOptions};
 use glossator_train::TrainingConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, Run, TaskKind, absolute, default_seed, model_path};
-use crate::{EmbeddingConfig, TaggerConfig};
+use crate::{EmbeddingConfig, Result, TaggerConfig, embeddings::cache::VectorCache};
 
 /// A whole configuration file of a tagger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub struct TaggerRunConfig {
     /// Architecture of the tagger.
     #[serde(default)]
     pub tagger: TaggerConfig,
+    /// What language models compute, kept for the next epoch.
+    #[serde(default)]
+    pub cache: CacheConfig,
     /// The training itself.
     #[serde(default)]
     pub training: TrainingConfig,
@@ -76,6 +82,35 @@ impl DataConfig {
     }
 }
 
+/// Where the vectors of language models are kept, which do not change while
+/// the tagger is trained: computed once for each sentence, if there is room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Room in memory, in units of 2^20 bytes.
+    pub memory_mb: usize,
+    /// A folder for all of them, found again by later runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { memory_mb: 2048, folder: None }
+    }
+}
+
+impl CacheConfig {
+    /// The cache, empty or with what is in the folder.
+    pub(crate) fn open(&self) -> Result<Arc<VectorCache>> {
+        let bytes = self.memory_mb.saturating_mul(1 << 20);
+        Ok(Arc::new(match &self.folder {
+            Some(folder) => VectorCache::on_disk(bytes, folder)?,
+            None => VectorCache::new(bytes),
+        }))
+    }
+}
+
 impl Run for TaggerRunConfig {
     fn problem(&self) -> Option<(&'static str, String)> {
         self.tagger.problem()
@@ -86,11 +121,19 @@ impl Run for TaggerRunConfig {
     }
 
     fn resolve(&mut self, base: &Path) {
+        for embedding in &mut self.tagger.embeddings {
+            match embedding {
+                EmbeddingConfig::Contextual(config) => model_path(base, &mut config.model),
+                EmbeddingConfig::Pooled(config) => model_path(base, &mut config.model),
+                EmbeddingConfig::Characters(_) | EmbeddingConfig::Words(_) => {}
+            }
+        }
         let data = &mut self.data;
         let given = self.tagger.embeddings.iter_mut().filter_map(|embedding| match embedding {
             EmbeddingConfig::Words(words) => words.vectors.as_mut(),
-            EmbeddingConfig::Characters(_) => None,
+            _ => None,
         });
+        let given = given.chain(self.cache.folder.as_mut());
         let paths = [Some(&mut data.train), data.dev.as_mut(), data.test.as_mut()];
         absolute(base, paths.into_iter().flatten().chain(given));
         if let Some(model) = &mut self.init_from {

@@ -4,13 +4,21 @@
 //! unpadded matrix `[tokens, dim]`) and, with the feature `train`, a trained
 //! one that gives the same values as a graph.
 
+#[cfg(feature = "train")]
+pub(crate) mod cache;
 mod characters;
-
+mod contextual;
+mod embedder;
+mod pooled;
 #[cfg(feature = "train")]
 mod prepare;
-#[cfg(feature = "train")]
 pub(crate) mod vectors;
 mod words;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use glossator_hub::Bundle;
 use glossator_nn::Weights;
@@ -19,6 +27,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 pub use characters::CharactersConfig;
+pub use contextual::{ContextualConfig, Spacing};
+pub use embedder::Embedder;
+pub(crate) use embedder::write_all;
+pub use pooled::{PooledConfig, Pooling};
 #[cfg(feature = "train")]
 pub(crate) use prepare::{Prepared, TrainedEmbedding};
 pub use words::WordsConfig;
@@ -32,16 +44,27 @@ pub enum EmbeddingConfig {
     Characters(CharactersConfig),
     /// Word vectors: trained with the tagger, or given.
     Words(WordsConfig),
+    /// Contextual string embeddings of a language model (Akbik et al., 2018).
+    Contextual(ContextualConfig),
+    /// Pooled contextual string embeddings (Akbik et al., 2019).
+    Pooled(PooledConfig),
 }
 
 /// The tokens of some sentences, one after the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TokenBatch<'a> {
+    /// The sentences.
+    pub sentences: Vec<&'a Sentence>,
     /// All tokens.
     pub tokens: Vec<&'a str>,
     /// Tokens of each sentence.
     pub lengths: Vec<usize>,
+    /// What several taggers compute alike, if there are several.
+    shared: Option<Mutex<SharedVectors>>,
 }
+
+/// Vectors of a batch by language model and settings.
+type SharedVectors = HashMap<(String, ContextualConfig), Arc<[f32]>>;
 
 impl<'a> TokenBatch<'a> {
     /// The tokens of these sentences.
@@ -50,8 +73,31 @@ impl<'a> TokenBatch<'a> {
         for sentence in sentences {
             batch.tokens.extend(sentence.tokens());
             batch.lengths.push(sentence.len());
+            batch.sentences.push(sentence);
         }
         batch
+    }
+
+    /// The same for several taggers: what their embeddings compute alike is
+    /// computed once.
+    pub(crate) fn for_several(self) -> Self {
+        Self { shared: Some(Mutex::default()), ..self }
+    }
+
+    /// Vectors that may have been computed for another tagger.
+    pub(crate) fn shared(
+        &self,
+        name: (String, ContextualConfig),
+        compute: impl FnOnce() -> Result<Vec<f32>>,
+    ) -> Result<Arc<[f32]>> {
+        let Some(shared) = &self.shared else { return Ok(compute()?.into()) };
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vectors) = shared.get(&name) {
+            return Ok(vectors.clone());
+        }
+        let vectors: Arc<[f32]> = compute()?.into();
+        shared.insert(name, vectors.clone());
+        Ok(vectors)
     }
 
     /// The distinct words in order of their first use, and for each token the
@@ -106,6 +152,13 @@ pub trait Embedding: Send + Sync {
     /// # Errors
     /// If a layer refuses its arguments.
     fn write(&self, batch: &TokenBatch<'_>, out: Columns<'_>) -> Result<()>;
+
+    /// Whether a character means something to it; true where characters do not
+    /// matter.
+    fn knows(&self, c: char) -> bool {
+        let _ = c;
+        true
+    }
 }
 
 /// Name of the file with the dictionary of embedding number `index`.
@@ -137,23 +190,23 @@ impl EmbeddingConfig {
         bundle: &Bundle,
         weights: &mut Weights,
     ) -> Result<Box<dyn Embedding>> {
-        let dictionary = read_dictionary(index, bundle)?;
-        self.build(index, &dictionary, weights)
-            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
-    }
-
-    /// Takes the tensors of embedding number `index`.
-    pub(crate) fn build(
-        &self,
-        index: usize,
-        dictionary: &Dictionary,
-        weights: &mut Weights,
-    ) -> glossator_nn::Result<Box<dyn Embedding>> {
+        let named = |source| Error::Model { model: bundle.name().to_owned(), source };
+        let dictionary = || read_dictionary(index, bundle);
         Ok(match self {
             Self::Characters(config) => {
-                Box::new(characters::Characters::new(config, index, dictionary, weights)?)
+                let made = characters::Characters::new(config, index, &dictionary()?, weights);
+                Box::new(made.map_err(named)?)
             }
-            Self::Words(config) => Box::new(words::Words::new(config, index, dictionary, weights)?),
+            Self::Words(config) => {
+                let made = words::Words::new(config, index, &dictionary()?, weights);
+                Box::new(made.map_err(named)?)
+            }
+            Self::Contextual(config) => Box::new(contextual::Contextual::load(config, bundle)?),
+            Self::Pooled(config) => {
+                let own = contextual::Contextual::load(&config.contextual(), bundle)?;
+                let made = pooled::Pooled::take(own, index, &dictionary()?, weights);
+                Box::new(made.map_err(named)?)
+            }
         })
     }
 }

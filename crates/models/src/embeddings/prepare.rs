@@ -3,21 +3,39 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
+use glossator_hub::{Bundle, Repository};
 use glossator_nn::{Embedding as Table, ParamSet, Rng, Rnn, Weights, embed, init};
-use glossator_text::Dictionary;
+use glossator_text::{Dictionary, Sentence, batch};
 
-use super::{CharactersConfig, EmbeddingConfig, TokenBatch, WordsConfig, prefix, vectors};
+use super::{
+    CharactersConfig, ContextualConfig, Embedding, EmbeddingConfig, PooledConfig, Pooling,
+    TokenBatch, WordsConfig,
+    cache::VectorCache,
+    characters::Characters,
+    contextual::Contextual,
+    dictionary_file,
+    pooled::{self, Pooled},
+    prefix, read_dictionary, vectors,
+    words::Words,
+};
 use crate::{
-    Result,
+    LanguageModel, Result,
     lookup::{CharacterIds, normalized, word_id},
 };
 
-/// An embedding before its parameters exist: settings and dictionary.
+/// Tokens that a language model reads at a time before training.
+const READ_TOKENS: usize = 4096;
+
+/// An embedding before its parameters exist: settings, and what is known
+/// without training.
 pub(crate) struct Prepared {
     pub(crate) config: EmbeddingConfig,
-    pub(crate) dictionary: Dictionary,
+    /// Characters or words; a language model has its own.
+    pub(crate) dictionary: Option<Dictionary>,
     /// Given values, `[dictionary, dim]`.
     given: Option<Arc<[f32]>>,
+    /// The language model and its files.
+    language_model: Option<(Contextual, Bundle)>,
 }
 
 /// The trained face of an embedding.
@@ -27,56 +45,157 @@ pub(crate) trait TrainedEmbedding: Send {
 }
 
 impl EmbeddingConfig {
-    /// Columns, once prepared.
-    pub(crate) fn dim(&self) -> usize {
+    /// The settings of the language model, if it has one.
+    pub(crate) fn contextual(&self) -> Option<ContextualConfig> {
         match self {
-            Self::Characters(config) => config.dim(),
-            Self::Words(config) => config.dim,
+            Self::Contextual(config) => Some(config.clone()),
+            Self::Pooled(config) => Some(config.contextual()),
+            Self::Characters(_) | Self::Words(_) => None,
         }
     }
 
-    /// Makes the dictionary from the training tokens, or reads the given vectors.
-    pub(crate) fn prepare<'a>(&self, tokens: impl Iterator<Item = &'a str>) -> Result<Prepared> {
+    /// The name of the language model, if it has one.
+    fn model(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Contextual(config) => Some(&mut config.model),
+            Self::Pooled(config) => Some(&mut config.model),
+            Self::Characters(_) | Self::Words(_) => None,
+        }
+    }
+
+    /// Makes the dictionary from the training sentences, reads the given
+    /// vectors, or loads the language model.
+    pub(crate) fn prepare(
+        &self,
+        sentences: &[Sentence],
+        cache: &Arc<VectorCache>,
+    ) -> Result<Prepared> {
         let mut counts = BTreeMap::new();
         let mut count = |item: String| *counts.entry(item).or_insert(0) += 1;
+        let tokens = sentences.iter().flat_map(Sentence::tokens);
+        let mut prepared =
+            Prepared { config: self.clone(), dictionary: None, given: None, language_model: None };
         match self {
             Self::Characters(config) => {
                 tokens.flat_map(str::chars).for_each(|c| count(c.to_string()));
-                let dictionary = Dictionary::from_counts(&counts, config.min_count, None);
-                Ok(Prepared { config: self.clone(), dictionary, given: None })
+                prepared.dictionary =
+                    Some(Dictionary::from_counts(&counts, config.min_count, None));
             }
             Self::Words(WordsConfig { vectors: Some(path), max_vectors, .. }) => {
                 let read = vectors::read(path, *max_vectors)?;
-                let mut config = self.clone();
-                if let Self::Words(words) = &mut config {
+                if let Self::Words(words) = &mut prepared.config {
                     words.dim = read.dim;
                 }
-                Ok(Prepared {
-                    config,
-                    dictionary: read.dictionary,
-                    given: Some(read.values.into()),
-                })
+                prepared.dictionary = Some(read.dictionary);
+                prepared.given = Some(read.values.into());
             }
             Self::Words(config) => {
                 let key = |token: &str| {
                     if config.cased { token.to_owned() } else { normalized(token) }
                 };
                 tokens.for_each(|token| count(key(token)));
-                let dictionary = Dictionary::from_counts(&counts, config.min_count, None);
-                Ok(Prepared { config: self.clone(), dictionary, given: None })
+                prepared.dictionary =
+                    Some(Dictionary::from_counts(&counts, config.min_count, None));
+            }
+            Self::Contextual(config) => {
+                prepared.load(&Repository::from_env().find(&config.model)?, cache)?;
+            }
+            Self::Pooled(config) => {
+                let own = prepared.load(&Repository::from_env().find(&config.model)?, cache)?;
+                let words = tokens.filter(|token| config.takes(token));
+                words.for_each(|token| count(token.to_owned()));
+                let words = Dictionary::from_counts(&counts, config.min_count, None);
+                prepared.given = Some(memory(config, &own, &words, sentences)?.into());
+                prepared.dictionary = Some(words);
             }
         }
+        Ok(prepared)
     }
 }
 
+/// One vector for each word, of all its places, `[words, dim]`.
+fn memory(
+    config: &PooledConfig,
+    contextual: &Contextual,
+    words: &Dictionary,
+    sentences: &[Sentence],
+) -> Result<Vec<f32>> {
+    let dim = contextual.dim();
+    let mut memory = vec![0.0_f32; words.len() * dim];
+    let mut seen = vec![0_u32; words.len()];
+    let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
+    for numbers in batch::by_tokens(&lengths, READ_TOKENS) {
+        let batch = TokenBatch::new(numbers.iter().map(|&number| &sentences[number]));
+        let vectors = contextual.vectors(&batch)?;
+        for (token, vector) in batch.tokens.iter().zip(vectors.chunks_exact(dim)) {
+            let word = words.id(token) as usize;
+            let row = &mut memory[word * dim..(word + 1) * dim];
+            for (old, new) in row.iter_mut().zip(vector) {
+                *old = match config.pooling {
+                    _ if seen[word] == 0 => *new,
+                    Pooling::Min => old.min(*new),
+                    Pooling::Max => old.max(*new),
+                    Pooling::Mean => *old + *new,
+                };
+            }
+            seen[word] += 1;
+        }
+    }
+    if config.pooling == Pooling::Mean {
+        for (row, count) in memory.chunks_exact_mut(dim).zip(&seen) {
+            row.iter_mut().for_each(|value| *value /= (*count).max(1) as f32);
+        }
+    }
+    // The unknown word has no memory.
+    memory[..dim].fill(0.0);
+    Ok(memory)
+}
+
 impl Prepared {
-    /// An embedding whose dictionary is known, from a model that is trained on.
+    /// The embedding of a model that is trained on from.
     pub(crate) fn again(
-        config: EmbeddingConfig,
-        dictionary: Dictionary,
-        given: Option<Vec<f32>>,
-    ) -> Self {
-        Self { config, dictionary, given: given.map(Into::into) }
+        config: &EmbeddingConfig,
+        index: usize,
+        bundle: &Bundle,
+        weights: &Weights,
+        cache: &Arc<VectorCache>,
+    ) -> Result<Self> {
+        let mut prepared =
+            Self { config: config.clone(), dictionary: None, given: None, language_model: None };
+        if let Some(contextual) = config.contextual() {
+            prepared.load(&bundle.language_model(&contextual.model)?, cache)?;
+        }
+        if !matches!(config, EmbeddingConfig::Contextual(_)) {
+            prepared.dictionary = Some(read_dictionary(index, bundle)?);
+        }
+        if let Some(table) = prepared.table(index) {
+            let given = weights.iter().find(|(name, ..)| **name == table);
+            prepared.given = given.map(|(_, _, values)| values.to_vec().into());
+        }
+        Ok(prepared)
+    }
+
+    /// Takes a language model in, and notes its hash in the settings.
+    fn load(&mut self, bundle: &Bundle, cache: &Arc<VectorCache>) -> Result<Contextual> {
+        let model = LanguageModel::from_bundle(bundle)?;
+        if let Some(name) = self.config.model() {
+            *name = bundle.content_hash()?;
+        }
+        let settings = self.config.contextual().unwrap_or_default();
+        let contextual = Contextual::new(&settings, model).cached(cache.clone());
+        self.language_model = Some((contextual.clone(), bundle.clone()));
+        Ok(contextual)
+    }
+
+    /// Columns of its vectors.
+    pub(crate) fn dim(&self) -> usize {
+        match (&self.config, &self.language_model) {
+            (EmbeddingConfig::Characters(config), _) => config.dim(),
+            (EmbeddingConfig::Words(config), _) => config.dim,
+            (EmbeddingConfig::Pooled(_), Some((own, _))) => 2 * own.dim(),
+            (_, Some((own, _))) => own.dim(),
+            (_, None) => 0,
+        }
     }
 
     /// The given values; none if all are made by training.
@@ -84,17 +203,93 @@ impl Prepared {
         self.given.as_deref().unwrap_or_default()
     }
 
-    /// Whether the vectors are given and stay as they are.
-    pub(crate) fn is_frozen(&self) -> bool {
-        matches!(&self.config, EmbeddingConfig::Words(words) if words.vectors.is_some() && !words.tune)
+    /// The hash and the files of its language model.
+    fn language_model(&self) -> Option<(String, &Bundle)> {
+        let (_, bundle) = self.language_model.as_ref()?;
+        Some((self.config.contextual()?.model, bundle))
+    }
+
+    /// Lets the language model read sentences, so that training finds their
+    /// vectors in the cache.
+    pub(crate) fn read_ahead(&self, sentences: &[Sentence]) -> Result<()> {
+        let Some((contextual, _)) = &self.language_model else { return Ok(()) };
+        let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
+        for numbers in batch::by_tokens(&lengths, READ_TOKENS) {
+            let batch = TokenBatch::new(numbers.iter().map(|&number| &sentences[number]));
+            contextual.vectors(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the given values stay as they are.
+    fn is_frozen(&self) -> bool {
+        match &self.config {
+            EmbeddingConfig::Words(words) => words.vectors.is_some() && !words.tune,
+            EmbeddingConfig::Pooled(_) => true,
+            EmbeddingConfig::Characters(_) | EmbeddingConfig::Contextual(_) => false,
+        }
+    }
+
+    /// Name of the tensor that may be given.
+    fn table(&self, index: usize) -> Option<String> {
+        match &self.config {
+            EmbeddingConfig::Words(_) => Some(format!("{}.words.weight", prefix(index))),
+            EmbeddingConfig::Pooled(_) => Some(pooled::tensor(index)),
+            EmbeddingConfig::Characters(_) | EmbeddingConfig::Contextual(_) => None,
+        }
     }
 
     /// Adds the tensors that are part of the model but not trained.
     pub(crate) fn add_frozen(&self, index: usize, weights: &mut Weights) {
-        if let (Some(values), true) = (&self.given, self.is_frozen()) {
-            let shape = vec![self.dictionary.len(), self.config.dim()];
-            weights.insert(format!("{}.words.weight", prefix(index)), shape, values.to_vec());
+        if let (Some(values), Some(name), true) = (&self.given, self.table(index), self.is_frozen())
+        {
+            let items = self.dictionary.as_ref().map_or(1, Dictionary::len);
+            weights.insert(name, vec![items, values.len() / items], values.to_vec());
         }
+    }
+
+    /// Writes what belongs to a model's folder beside its tensors.
+    pub(crate) fn save(&self, index: usize, dir: &std::path::Path) -> Result<()> {
+        if let Some(dictionary) = &self.dictionary {
+            let path = dir.join(dictionary_file(index));
+            crate::training::write_json(&path, serde_json::to_string(dictionary))?;
+        }
+        let Some((hash, bundle)) = self.language_model() else { return Ok(()) };
+        let folder = dir.join("lm").join(hash);
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| crate::Error::Write { path: folder.clone(), source })?;
+        for (name, content) in bundle.contents()? {
+            let path = folder.join(name);
+            // Its hash names it: what is there already is the same.
+            if std::fs::read(&path).is_ok_and(|there| there == *content) {
+                continue;
+            }
+            crate::training::write(&path, &content)?;
+        }
+        Ok(())
+    }
+
+    /// The embedding for inference, of the weights as they are now.
+    pub(crate) fn build(
+        &self,
+        index: usize,
+        weights: &mut Weights,
+    ) -> glossator_nn::Result<Box<dyn Embedding>> {
+        let empty = Dictionary::with_unknown();
+        let dictionary = self.dictionary.as_ref().unwrap_or(&empty);
+        Ok(match (&self.config, &self.language_model) {
+            (EmbeddingConfig::Characters(config), _) => {
+                Box::new(Characters::new(config, index, dictionary, weights)?)
+            }
+            (EmbeddingConfig::Words(config), _) => {
+                Box::new(Words::new(config, index, dictionary, weights)?)
+            }
+            (EmbeddingConfig::Pooled(_), Some((own, _))) => {
+                Box::new(Pooled::take(own.clone(), index, dictionary, weights)?)
+            }
+            (_, Some((own, _))) => Box::new(own.clone()),
+            (_, None) => unreachable!("a contextual embedding is prepared with its language model"),
+        })
     }
 
     /// Makes the parameters of embedding number `index`.
@@ -104,20 +299,21 @@ impl Prepared {
         params: &mut ParamSet,
         rng: &mut Rng,
     ) -> Result<Box<dyn TrainedEmbedding>> {
-        let (prefix, items) = (prefix(index), self.dictionary.len());
-        match &self.config {
-            EmbeddingConfig::Characters(config) => {
+        let prefix = prefix(index);
+        let dictionary = self.dictionary.clone().unwrap_or_default();
+        let items = dictionary.len();
+        match (&self.config, &self.language_model) {
+            (EmbeddingConfig::Characters(config), _) => {
                 let dim = config.embedding_dim;
                 let values = init::uniform(rng, items * dim, (3.0 / dim as f32).sqrt());
                 let name = format!("{prefix}.characters");
                 let table = Table::new(params, &name, values, dim)?;
                 let rnn = Rnn::new(params, &format!("{prefix}.rnn"), config.shape(), rng)?;
-                let ids = CharacterIds::new(&self.dictionary);
+                let ids = CharacterIds::new(&dictionary);
                 Ok(Box::new(TrainedCharacters { config: config.clone(), ids, table, rnn }))
             }
-            EmbeddingConfig::Words(config) => {
+            (EmbeddingConfig::Words(config), _) => {
                 let name = format!("{prefix}.words");
-                let dictionary = self.dictionary.clone();
                 if let (Some(values), true) = (&self.given, self.is_frozen()) {
                     let (values, dim) = (Arc::clone(values), config.dim);
                     return Ok(Box::new(GivenWords { dictionary, values, dim }));
@@ -129,8 +325,32 @@ impl Prepared {
                 let table = Table::new(params, &name, values, config.dim)?;
                 Ok(Box::new(TrainedWords { dictionary, table }))
             }
+            (EmbeddingConfig::Pooled(_), Some((own, _))) => {
+                let memory = self.given().to_vec();
+                Ok(Box::new(Pooled::new(own.clone(), dictionary, memory)))
+            }
+            (_, Some((own, _))) => Ok(Box::new(own.clone())),
+            (_, None) => unreachable!("a contextual embedding is prepared with its language model"),
         }
     }
+}
+
+impl TrainedEmbedding for Contextual {
+    fn forward(&self, batch: &TokenBatch<'_>, _: &mut Rng) -> Result<Tensor> {
+        constant(&self.vectors(batch)?, self.dim())
+    }
+}
+
+impl TrainedEmbedding for Pooled {
+    fn forward(&self, batch: &TokenBatch<'_>, _: &mut Rng) -> Result<Tensor> {
+        constant(&self.vectors(batch)?, self.dim())
+    }
+}
+
+/// Vectors that are not trained, `[tokens, dim]`.
+fn constant(vectors: &[f32], dim: usize) -> Result<Tensor> {
+    let tensor = Tensor::from_slice(vectors, (vectors.len() / dim, dim), &Device::Cpu);
+    Ok(tensor.map_err(glossator_nn::Error::from)?)
 }
 
 /// First values of trained word vectors. Where every word of the training data

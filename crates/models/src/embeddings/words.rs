@@ -6,7 +6,7 @@ use glossator_nn::Weights;
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Embedding, TokenBatch, prefix};
+use super::{Columns, Embedding, TokenBatch, prefix, vectors::WordVectors};
 use crate::{Result, lookup::word_id};
 
 /// Settings of word vectors.
@@ -54,6 +54,11 @@ impl Words {
         let name = format!("{}.words.weight", prefix(index));
         let vectors = weights.take(&name, &[dictionary.len(), config.dim])?;
         Ok(Self { dim: config.dim, dictionary: dictionary.clone(), vectors })
+    }
+
+    /// The vectors of a file.
+    pub(super) fn given(read: WordVectors) -> Self {
+        Self { dim: read.dim, dictionary: read.dictionary, vectors: read.values }
     }
 }
 

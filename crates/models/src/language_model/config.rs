@@ -55,7 +55,7 @@ pub struct LanguageModelConfig {
     /// Most characters of the dictionary, the frequent ones.
     pub max_characters: usize,
     /// What stands between two documents, and before the first.
-    pub document_delimiter: char,
+    pub document_delimiter: String,
 }
 
 impl Default for LanguageModelConfig {
@@ -73,7 +73,7 @@ impl Default for LanguageModelConfig {
             unknown: 1e-4,
             min_count: 3,
             max_characters: 1000,
-            document_delimiter: '\n',
+            document_delimiter: "\n".to_owned(),
         }
     }
 }

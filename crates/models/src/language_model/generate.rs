@@ -43,8 +43,8 @@ impl LanguageModel {
             prefix.reverse();
         }
         let mut text = prefix.clone();
-        prefix.insert(0, self.config().document_delimiter);
-        let mut next: Vec<u32> = prefix.into_iter().map(|c| self.ids.id(c)).collect();
+        let delimiter = self.config().document_delimiter.chars();
+        let mut next: Vec<u32> = delimiter.chain(prefix).map(|c| self.ids.id(c)).collect();
         let mut state = self.zero_state(1);
         let mut rng = Rng::new(sampling.seed, "generate", 0);
         for _ in 0..sampling.characters {

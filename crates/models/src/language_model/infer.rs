@@ -76,6 +76,9 @@ impl LanguageModel {
         if dictionary.iter().next() != Some("<unk>") {
             return Err(bundle.damaged(DICTIONARY, "its first item is not <unk>").into());
         }
+        if model.language_model.document_delimiter.is_empty() {
+            return Err(bundle.damaged("config.json", "document_delimiter is empty").into());
+        }
         if dictionary.len() < 2 {
             return Err(bundle.damaged(DICTIONARY, "it holds no character").into());
         }
@@ -142,6 +145,14 @@ impl LanguageModel {
     /// Whether the character is in its dictionary.
     pub fn knows(&self, c: char) -> bool {
         self.ids.id(c) != 0
+    }
+
+    /// Ids of characters.
+    pub(crate) fn ids_of<'c>(
+        &self,
+        characters: &'c [char],
+    ) -> impl Iterator<Item = u32> + use<'c, '_> {
+        characters.iter().map(|&c| self.ids.id(c))
     }
 
     /// Its score on the development text of its training.

@@ -69,16 +69,20 @@ impl fmt::Display for TextScore {
 }
 
 impl LanguageModel {
-    /// Ids of a text in the order in which this model reads it, a delimiter
-    /// before the first character.
+    /// Ids of a text, which may be followed by a delimiter, in the order in
+    /// which this model reads it: behind a delimiter.
     fn reading_order(&self, text: &str) -> Vec<u32> {
-        let delimiter = self.config().document_delimiter;
-        let mut ids: Vec<u32> =
-            std::iter::once(delimiter).chain(text.chars()).map(|c| self.ids.id(c)).collect();
+        let delimiter = self.config().document_delimiter.chars();
+        let mut ids: Vec<u32> = delimiter.chain(text.chars()).map(|c| self.ids.id(c)).collect();
         if self.direction() == ReadingDirection::Backward {
             ids.reverse();
         }
         ids
+    }
+
+    /// Characters of the delimiter, of which the first one read is not predicted.
+    fn delimiter_len(&self) -> usize {
+        self.config().document_delimiter.chars().count()
     }
 
     /// Scores a text that is read through, from a delimiter on: documents that
@@ -92,10 +96,11 @@ impl LanguageModel {
     /// If the model refuses its arguments.
     pub fn score(&self, text: &str) -> Result<TextScore> {
         let ids = self.reading_order(text);
-        let predicted = ids.len() - 1;
+        let first = self.delimiter_len() - 1;
+        let predicted = ids.len() - 1 - first;
         let n_streams = (predicted / STREAM_CHARS).clamp(1, STREAMS);
         // Where streams begin to score.
-        let from: Vec<usize> = (0..=n_streams).map(|s| s * predicted / n_streams).collect();
+        let from: Vec<usize> = (0..=n_streams).map(|s| first + s * predicted / n_streams).collect();
         let mut at: Vec<usize> =
             from[..n_streams].iter().map(|a| a.saturating_sub(WARM_UP)).collect();
         let mut state = self.zero_state(n_streams);
@@ -145,15 +150,11 @@ impl LanguageModel {
     }
 
     fn score_batch(&self, documents: &[&str]) -> Result<Vec<TextScore>> {
-        let delimiter = self.config().document_delimiter;
+        let delimiter = self.config().document_delimiter.as_str();
         let (mut inputs, mut lengths, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for document in documents {
             let body = document.strip_suffix(delimiter).unwrap_or(document);
-            let mut ids = self.reading_order(body);
-            match self.direction() {
-                ReadingDirection::Forward => ids.push(self.ids.id(delimiter)),
-                ReadingDirection::Backward => ids.insert(0, self.ids.id(delimiter)),
-            }
+            let ids = self.reading_order(&format!("{body}{delimiter}"));
             inputs.extend_from_slice(&ids[..ids.len() - 1]);
             targets.extend_from_slice(&ids[1..]);
             lengths.push(ids.len() - 1);
@@ -168,6 +169,20 @@ impl LanguageModel {
             self.likelihood(&hidden[rows.start * dim..rows.end * dim], &targets[rows])
         };
         Ok(lengths.into_iter().map(score).collect())
+    }
+
+    /// Flair's perplexity of a text: from a zero state, the first character
+    /// read and not predicted.
+    #[cfg(test)]
+    pub(crate) fn perplexity_inside(&self, text: &str) -> Result<f64> {
+        let ids = &self.reading_order(text);
+        let ids = match self.direction() {
+            ReadingDirection::Forward => &ids[self.delimiter_len()..],
+            ReadingDirection::Backward => &ids[..ids.len() - self.delimiter_len()],
+        };
+        let inputs = &ids[..ids.len() - 1];
+        let hidden = self.states(inputs, &[inputs.len()], None, Keep::Tokens);
+        Ok(self.likelihood(&hidden.map_err(|e| self.failed(e))?, &ids[1..]).perplexity())
     }
 
     /// Score of predicting `targets` from hidden states, row by row.

@@ -8,7 +8,7 @@ use glossator_text::{Annotation, Document, Layer, Position, Sentence, batch, seg
 use rayon::prelude::*;
 
 use super::{KIND, Labels, TaggerModel};
-use crate::{Columns, Embedding, Error, Result, TokenBatch};
+use crate::{Embedding, Error, Result, TokenBatch, embeddings::write_all};
 
 /// Tokens of a batch, unless the caller asks for another number.
 const BATCH_TOKENS: usize = 1024;
@@ -89,14 +89,12 @@ impl Tagger {
     pub(crate) fn from_weights(
         name: &str,
         model: TaggerModel,
-        dictionaries: &[&glossator_text::Dictionary],
+        prepared: &[crate::embeddings::Prepared],
         mut weights: Weights,
     ) -> glossator_nn::Result<Self> {
         let mut embeddings = Vec::new();
-        for (index, (config, dictionary)) in
-            model.tagger.embeddings.iter().zip(dictionaries).enumerate()
-        {
-            embeddings.push(config.build(index, dictionary, &mut weights)?);
+        for (index, prepared) in prepared.iter().enumerate() {
+            embeddings.push(prepared.build(index, &mut weights)?);
         }
         Self::assemble(name, model, embeddings, weights)
     }
@@ -185,6 +183,15 @@ impl Tagger {
     /// # Errors
     /// If a layer refuses its arguments.
     pub fn tag_batches(&self, sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
+        Self::tag_all(&[self], sentences, max_tokens)
+    }
+
+    /// As [`Tagger::tag_batches`], by several taggers: a language model that
+    /// they share reads each sentence once.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag_all(taggers: &[&Self], sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
         let mut batches = Vec::new();
         let mut rest = sentences;
@@ -193,26 +200,52 @@ impl Tagger {
             batches.push(batch);
             rest = others;
         }
-        batches.into_par_iter().try_for_each(|batch| {
-            let named = |source| Error::Model { model: self.name.clone(), source };
-            self.tag_batch(batch).map_err(|error| match error {
-                Error::Layer(source) => named(source),
-                other => other,
-            })
+        batches.into_par_iter().try_for_each(|sentences| {
+            let mut batch = TokenBatch::new(sentences.iter());
+            if taggers.len() > 1 {
+                batch = batch.for_several();
+            }
+            let labelled = taggers.iter().map(|tagger| {
+                let named = |source| Error::Model { model: tagger.name.clone(), source };
+                tagger.layers(&batch).map_err(|error| match error {
+                    Error::Layer(source) => named(source),
+                    other => other,
+                })
+            });
+            let labelled = labelled.collect::<Result<Vec<_>>>()?;
+            drop(batch);
+            for layers in labelled {
+                for (sentence, layer) in sentences.iter_mut().zip(layers) {
+                    sentence.set_layer(layer);
+                }
+            }
+            Ok(())
         })
     }
 
-    fn tag_batch(&self, sentences: &mut [Sentence]) -> Result<()> {
-        let batch = TokenBatch::new(sentences.iter());
-        let emissions = self.emissions(&batch)?;
+    /// The layer of each sentence of a batch.
+    fn layers(&self, batch: &TokenBatch<'_>) -> Result<Vec<Layer>> {
+        let emissions = self.emissions(batch)?;
         let mut rest = &emissions[..];
-        for sentence in sentences {
-            let (own, others) = rest.split_at(sentence.len() * self.labels.len());
+        let mut layers = Vec::with_capacity(batch.lengths.len());
+        for length in &batch.lengths {
+            let (own, others) = rest.split_at(length * self.labels.len());
             rest = others;
             let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
-            sentence.set_layer(Layer::new(self.layer(), annotation));
+            layers.push(Layer::new(self.layer(), annotation));
         }
-        Ok(())
+        Ok(layers)
+    }
+
+    /// Whether a character means something to all its embeddings that read
+    /// characters with a language model.
+    pub fn knows(&self, c: char) -> bool {
+        self.embeddings.iter().all(|embedding| embedding.knows(c))
+    }
+
+    /// What it sees of words.
+    pub(crate) fn into_embeddings(self) -> Vec<Box<dyn Embedding>> {
+        self.embeddings
     }
 
     /// Labels of one sentence's emission scores, `[tokens, tags]`.
@@ -233,12 +266,7 @@ impl Tagger {
         let tokens = batch.tokens.len();
         let dim: usize = self.embeddings.iter().map(|e| e.dim()).sum();
         let mut vectors = vec![0.0; tokens * dim];
-        let mut first = 0;
-        for embedding in &self.embeddings {
-            let columns = Columns::new(&mut vectors, dim, first, embedding.dim());
-            embedding.write(batch, columns)?;
-            first += embedding.dim();
-        }
+        write_all(&self.embeddings, batch, &mut vectors)?;
         if let Some(reprojection) = &self.reprojection {
             vectors = reprojection.apply(&vectors, tokens);
         }

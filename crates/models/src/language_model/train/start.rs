@@ -16,7 +16,6 @@ use crate::{
         KIND, LanguageModel, LanguageModelConfig, LanguageModelModel,
         infer::{DICTIONARY, WEIGHTS},
     },
-    lookup::CharacterIds,
 };
 
 /// Everything that is known before the first parameter is made.
@@ -107,10 +106,9 @@ fn dictionary(config: &LanguageModelRunConfig, text: &RawText) -> Result<Diction
     if dictionary.iter().next() != Some("<unk>") || dictionary.len() < 2 {
         return Err(problem("the list must begin with \"<unk>\", and characters follow".into()));
     }
-    let ids = CharacterIds::new(&dictionary);
-    match ids.id(config.language_model.document_delimiter) {
-        0 => Err(problem("the line break \"\\n\" must be one of the characters".into())),
-        _ => Ok(dictionary),
+    match dictionary.get(&config.language_model.document_delimiter) {
+        None => Err(problem("the line break \"\\n\" must be one of the characters".into())),
+        Some(_) => Ok(dictionary),
     }
 }
 
@@ -118,12 +116,11 @@ fn dictionary(config: &LanguageModelRunConfig, text: &RawText) -> Result<Diction
 /// break is always one of them.
 fn of_text(config: &LanguageModelRunConfig, text: &RawText) -> Dictionary {
     let model = &config.language_model;
-    let delimiter = model.document_delimiter;
     let counts: BTreeMap<String, usize> =
         text.counts().iter().map(|(c, count)| (c.to_string(), *count)).collect();
     let max = Some(model.max_characters);
     let mut dictionary = Dictionary::from_counts(&counts, model.min_count, max);
-    dictionary.add(delimiter.encode_utf8(&mut [0; 4]));
+    dictionary.add(&model.document_delimiter);
     dictionary
 }
 

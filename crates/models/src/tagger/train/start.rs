@@ -7,7 +7,7 @@ use glossator_text::tags::{self, Scheme};
 use super::data::{Corpora, gold_columns};
 use crate::{
     Error, Result, TaggerConfig, TaggerRunConfig,
-    embeddings::{EmbeddingConfig, Prepared, prefix, read_dictionary},
+    embeddings::{EmbeddingConfig, Prepared},
     tagger::{KIND, Labels, Tagger, TaggerModel},
 };
 
@@ -26,6 +26,7 @@ impl Start {
             return Self::from_model(config, model, corpora);
         }
         let labels = labels(config, corpora, config.tagger.scheme)?;
+        let cache = config.cache.open()?;
         let mut tagger = config.tagger.clone();
         let mut embeddings = Vec::new();
         for embedding in &mut tagger.embeddings {
@@ -36,7 +37,7 @@ impl Start {
                 let missing = |source| Error::ConfigFile { key, path: path.clone(), source };
                 std::fs::File::open(&path).map_err(missing)?;
             }
-            let prepared = embedding.prepare(corpora.train.iter().flat_map(|s| s.tokens()))?;
+            let prepared = embedding.prepare(&corpora.train, &cache)?;
             *embedding = prepared.config.clone();
             embeddings.push(prepared);
         }
@@ -62,13 +63,10 @@ impl Start {
                 weights.insert(tensor.name, tensor.shape, tensor.values);
             }
         }
+        let cache = config.cache.open()?;
         let mut embeddings = Vec::new();
         for (index, embedding) in model.tagger.embeddings.iter().enumerate() {
-            let dictionary = read_dictionary(index, &bundle)?;
-            let table = format!("{}.words.weight", prefix(index));
-            let given = weights.iter().find(|(name, ..)| **name == table);
-            let given = given.map(|(_, _, values)| values.to_vec());
-            embeddings.push(Prepared::again(embedding.clone(), dictionary, given));
+            embeddings.push(Prepared::again(embedding, index, &bundle, &weights, &cache)?);
         }
         let TaggerConfig { word_dropout, locked_dropout, class_weights, .. } =
             config.tagger.clone();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Result, TaggerRunConfig, TokenBatch,
-    embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding, dictionary_file},
+    embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding},
     tagger::{KIND, Labels, Tagger, TaggerModel},
     training::{write, write_json},
 };
@@ -49,13 +49,17 @@ impl<'a> TaggerTask<'a> {
     ) -> Result<Self> {
         let tagger = start.tagger.clone();
         let labels = start.labels.clone();
+        for prepared in &start.embeddings {
+            prepared.read_ahead(&corpora.train)?;
+            prepared.read_ahead(&corpora.dev)?;
+        }
         let rng = &mut Rng::new(config.seed, "init", 0);
         let mut params = ParamSet::new();
         let mut embeddings = Vec::new();
         let mut dim = 0;
         for (index, prepared) in start.embeddings.iter().enumerate() {
             embeddings.push(prepared.train(index, &mut params, rng)?);
-            dim += prepared.config.dim();
+            dim += prepared.dim();
         }
         let reprojection = match tagger.reprojection {
             true => Some(Linear::new(&mut params, "reprojection", dim, dim, rng)?),
@@ -152,8 +156,7 @@ impl<'a> TaggerTask<'a> {
 
     fn save_files(&self, dir: &Path) -> Result<()> {
         for (index, prepared) in self.prepared.iter().enumerate() {
-            let path = dir.join(dictionary_file(index));
-            write_json(&path, serde_json::to_string(&prepared.dictionary))?;
+            prepared.save(index, dir)?;
         }
         let tensors: Vec<Stored> = self
             .weights()?
@@ -173,13 +176,8 @@ impl<'a> TaggerTask<'a> {
     }
 
     fn evaluate_dev(&self) -> Result<Evaluation> {
-        let dictionaries: Vec<&Dictionary> = self.prepared.iter().map(|p| &p.dictionary).collect();
-        let tagger = Tagger::from_weights(
-            "in training",
-            self.model.clone(),
-            &dictionaries,
-            self.weights()?,
-        )?;
+        let (model, weights) = (self.model.clone(), self.weights()?);
+        let tagger = Tagger::from_weights("in training", model, &self.prepared, weights)?;
         let report = tagger.evaluate(&self.corpora.dev, &self.config.data.layer)?;
         let accuracy = ("accuracy".to_owned(), report.accuracy);
         if self.labels.scheme().is_none() {
@@ -267,7 +265,8 @@ fn fingerprint(
     // The debug form names every field and separates every item.
     hash.update(format!("{model:?}"));
     for embedding in embeddings {
-        embedding.dictionary.iter().for_each(|item| hash.update(format!("{item:?}")));
+        let items = embedding.dictionary.iter().flat_map(Dictionary::iter);
+        items.for_each(|item| hash.update(format!("{item:?}")));
         embedding.given().iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     for sentence in corpora.train.iter().chain(&corpora.dev) {

@@ -1,0 +1,95 @@
+//! Vectors of tokens, for those who want them rather than labels.
+
+use std::path::Path;
+
+use glossator_hub::Repository;
+use glossator_text::{Sentence, batch};
+use rayon::prelude::*;
+
+use super::{
+    Columns, ContextualConfig, Embedding, TokenBatch, contextual::Contextual, vectors, words::Words,
+};
+use crate::{LanguageModel, Result, Tagger, language_model};
+
+/// The vectors that a language model, a tagger, or a file of word vectors gives
+/// to tokens; immutable, and shared by threads as it is.
+pub struct Embedder {
+    embeddings: Vec<Box<dyn Embedding>>,
+}
+
+impl std::fmt::Debug for Embedder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedder").field("dim", &self.dim()).finish_non_exhaustive()
+    }
+}
+
+impl Embedder {
+    /// Loads a language model (whose states at the borders of words are the
+    /// vectors), a tagger (whose embeddings are, side by side), or a file of
+    /// word vectors (word2vec or GloVe text).
+    ///
+    /// # Errors
+    /// If there is none of that name, or it is damaged or of another kind.
+    pub fn load(name: &str) -> Result<Self> {
+        let one = |embedding| Ok(Self { embeddings: vec![embedding] });
+        let path = Path::new(name);
+        if path.is_file() {
+            return one(Box::new(Words::given(vectors::read(path, None)?)));
+        }
+        let bundle = Repository::from_env().find(name)?;
+        let kind: serde_json::Value = bundle.json("config.json")?;
+        if kind["kind"] == language_model::KIND {
+            let model = LanguageModel::from_bundle(&bundle)?;
+            return one(Box::new(Contextual::new(&ContextualConfig::default(), model)));
+        }
+        Ok(Self { embeddings: Tagger::from_bundle(&bundle)?.into_embeddings() })
+    }
+
+    /// Columns of the vectors.
+    pub fn dim(&self) -> usize {
+        self.embeddings.iter().map(|embedding| embedding.dim()).sum()
+    }
+
+    /// Vectors of all tokens of the sentences, `[tokens, dim]`, row after row;
+    /// at most `max_tokens` tokens a batch, which changes no value.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn embed(&self, sentences: &[Sentence], max_tokens: usize) -> Result<Vec<f32>> {
+        let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
+        let tokens: usize = lengths.iter().sum();
+        let mut vectors = vec![0.0; tokens * self.dim()];
+        let (mut rest, mut batches, mut first) = (&mut vectors[..], Vec::new(), 0);
+        for batch in batch::by_tokens(&lengths, max_tokens.max(1)) {
+            let own = &sentences[first..first + batch.len()];
+            first += batch.len();
+            let tokens: usize = own.iter().map(Sentence::len).sum();
+            let (rows, others) = rest.split_at_mut(tokens * self.dim());
+            rest = others;
+            batches.push((own, rows));
+        }
+        batches
+            .into_par_iter()
+            .try_for_each(|(own, rows)| self.write(&TokenBatch::new(own), rows))?;
+        Ok(vectors)
+    }
+
+    fn write(&self, batch: &TokenBatch<'_>, rows: &mut [f32]) -> Result<()> {
+        write_all(&self.embeddings, batch, rows)
+    }
+}
+
+/// Writes the vectors of all embeddings side by side, `[tokens, dim]`.
+pub(crate) fn write_all(
+    embeddings: &[Box<dyn Embedding>],
+    batch: &TokenBatch<'_>,
+    rows: &mut [f32],
+) -> Result<()> {
+    let width = embeddings.iter().map(|embedding| embedding.dim()).sum();
+    let mut first = 0;
+    for embedding in embeddings {
+        embedding.write(batch, Columns::new(rows, width, first, embedding.dim()))?;
+        first += embedding.dim();
+    }
+    Ok(())
+}
