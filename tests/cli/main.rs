@@ -2,12 +2,14 @@
 
 mod check;
 mod corpus;
+mod embed;
 mod eval;
 mod failures;
 mod folder;
 mod formats;
 mod help;
 mod init;
+mod language_models;
 mod models;
 mod resume;
 mod streams;

@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod scores;
 mod signals;
+mod unknown;
 mod verbs;
 
 use std::process::ExitCode;

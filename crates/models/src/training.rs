@@ -40,6 +40,8 @@ pub struct Trained {
     pub dev: Scores,
     /// Its scores on the test data, if there is any.
     pub test: Option<Scores>,
+    /// What went wrong on the way and changed nothing.
+    pub warnings: Vec<String>,
 }
 
 /// Scores of a model.

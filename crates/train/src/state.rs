@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn evaluation(score: f64, loss: f64) -> Evaluation {
-        Evaluation { score, loss: Some(loss), metrics: Vec::new() }
+        Evaluation { score, loss: Some(loss), ..Evaluation::default() }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// Named numbers for table and log, in the order of the columns.
     pub metrics: Vec<(String, f64)>,
+    /// Something the model made, to look at.
+    pub sample: Option<String>,
 }
 
 /// Numbers in row-major order and their shape.

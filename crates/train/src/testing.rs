@@ -92,10 +92,10 @@ impl Task for Toy {
         let examples: Vec<usize> = (0..EXAMPLES).collect();
         let loss = f64::from(self.errors(&examples, 0.0)?.to_scalar::<f32>()?);
         Ok(match scripted {
-            Some(score) => Evaluation { score, loss: None, metrics: Vec::new() },
+            Some(score) => Evaluation { score, ..Evaluation::default() },
             None => {
                 let metrics = vec![("squared".to_owned(), loss)];
-                Evaluation { score: 100.0 - loss, loss: Some(loss), metrics }
+                Evaluation { score: 100.0 - loss, loss: Some(loss), metrics, sample: None }
             }
         })
     }

@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use glossator::{
-    LanguageModel, ReadingDirection, Sampling, errors::TextError, models::Repository,
-};
+use glossator::{LanguageModel, ReadingDirection, Sampling, errors::TextError, models::Repository};
 
 use crate::{
     args::{HELP, Writing},
@@ -52,7 +50,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
-    let name = args.model.as_deref().map_or_else(default_model, Ok)?;
+    let name = match &args.model {
+        Some(name) => name,
+        None => default_model()?,
+    };
     args.compute.prepare(log)?;
     let model = LanguageModel::load(name)?;
     let unknown = args.prefix.chars().filter(|c| !model.knows(*c)).count();

@@ -115,8 +115,23 @@ mod tests {
 
     #[test]
     fn every_key_of_a_tagger_is_mentioned() {
-        let optional =
-            ["init_from", "dev", "test", "columns", "class_weights", "vectors", "max_vectors"];
+        let optional = [
+            "init_from",
+            "dev",
+            "test",
+            "columns",
+            "reprojection_dim",
+            "class_weights",
+            "vectors",
+            "max_vectors",
+            "model",
+            "spacing",
+            "lower",
+            "inside",
+            "pooling",
+            "only_capitalized",
+            "folder",
+        ];
         every_key_is_mentioned(TAGGER, &optional);
     }
 

@@ -14,6 +14,7 @@ use crate::{
     input::{self, Input},
     log::Log,
     output::Output,
+    unknown::Unknown,
 };
 
 const EXAMPLES: &str = "\
@@ -77,18 +78,28 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
     let batch_size = args.labelling.batch_size;
-    input.windows(window_tokens(batch_size), log, |mut window| {
-        for tagger in &taggers {
-            tagger.tag_batches(&mut window, batch_size)?;
-        }
+    let together: Vec<&Tagger> = taggers.iter().collect();
+    let mut unknown: Vec<Unknown> = taggers.iter().map(|_| Unknown::default()).collect();
+    let tagged = input.windows(window_tokens(batch_size), log, |mut window| {
+        Tagger::tag_all(&together, &mut window, batch_size)?;
         for sentence in &mut window {
+            for (tagger, unknown) in taggers.iter().zip(&mut unknown) {
+                unknown.add(sentence.text(), |c| tagger.knows(c));
+            }
             if let Some(min) = args.min_score {
                 drop_spans_below(sentence, min);
             }
             writer.write(sentence)?;
         }
         Ok(output.flush()?)
-    })?;
+    });
+    for (tagger, unknown) in taggers.iter().zip(&unknown).filter(|(_, u)| u.count() > 0) {
+        let name = tagger.name();
+        log.warn(format_args!(
+            "{name}: characters unknown to its language model, all read as one and the same: {unknown}"
+        ));
+    }
+    tagged?;
     writer.finish()?;
     output.finish()?;
     Ok(DONE)

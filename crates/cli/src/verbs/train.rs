@@ -63,7 +63,7 @@ pub struct Args {
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if !args.dry_run {
-        restart::with_threads(args.compute.threads);
+        restart::with_environment(args.compute.threads);
     }
     let mut settings = args.set.clone();
     settings.extend(args.compute.seed.map(|seed| format!("seed={seed}")));
@@ -141,7 +141,8 @@ fn dry_run(config: &RunConfig, log: Log) -> anyhow::Result<u8> {
 
 /// Says how the training ended.
 fn tell(log: Log, trained: &Trained) {
-    let Trained { summary, folder, dev, test } = trained;
+    let Trained { summary, folder, dev, test, warnings } = trained;
+    warnings.iter().for_each(|warning| log.warn(warning));
     if log.is_json() {
         let (dev, test) = (json!(dev), json!(test));
         let object = json!({ "event": "trained", "folder": folder, "dev": dev, "test": test });

@@ -45,6 +45,21 @@ impl LanguageModel {
         Self::from_bundle(&Repository::from_env().find(name)?)
     }
 
+    /// Loads the language models that a model consists of or works with: itself,
+    /// or those of a tagger; none if it has none.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it is damaged.
+    pub fn all_of(name: &str) -> Result<Vec<Arc<Self>>> {
+        let bundle = Repository::from_env().find(name)?;
+        let config: serde_json::Value = bundle.json("config.json")?;
+        if config["kind"] == KIND {
+            return Ok(vec![Self::from_bundle(&bundle)?]);
+        }
+        let inside = bundle.language_models()?.into_iter();
+        inside.map(|hash| Self::from_bundle(&bundle.language_model(&hash)?)).collect()
+    }
+
     /// Loads a model from its files. While one with the same content is in use
     /// anywhere in the process, that one is shared.
     ///

@@ -30,8 +30,11 @@ pub struct TaggerConfig {
     pub crf: bool,
     /// How spans are written as tags.
     pub scheme: Scheme,
-    /// A linear layer from the embeddings to as many dimensions.
+    /// A linear layer between the embeddings and the recurrent layers.
     pub reprojection: bool,
+    /// Its dimensions; left out: as many as the embeddings have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reprojection_dim: Option<usize>,
     /// Part of the words whose vector is zeroed in training.
     pub word_dropout: f32,
     /// Part of the features dropped in training, locked a sentence.
@@ -52,6 +55,7 @@ impl Default for TaggerConfig {
             crf: true,
             scheme: Scheme::Bioes,
             reprojection: true,
+            reprojection_dim: None,
             word_dropout: 0.05,
             locked_dropout: 0.5,
             class_weights: BTreeMap::new(),
@@ -64,6 +68,12 @@ impl Default for TaggerConfig {
 }
 
 impl TaggerConfig {
+    /// Dimensions of the layer between the embeddings, which have `dim`, and
+    /// the recurrent layers, if there is one.
+    pub(super) fn reprojected(&self, dim: usize) -> Option<usize> {
+        self.reprojection.then(|| self.reprojection_dim.unwrap_or(dim))
+    }
+
     pub(super) fn rnn(&self, input_dim: usize) -> RnnShape {
         RnnShape {
             cell: self.cell,
@@ -79,6 +89,9 @@ impl TaggerConfig {
         let part = || "must be at least 0 and below 1".to_owned();
         if !count(self.hidden_dim, MAX_DIM) {
             return Some(("tagger.hidden_dim", from_one(MAX_DIM)));
+        }
+        if !count(self.reprojection_dim.unwrap_or(1), MAX_DIM) {
+            return Some(("tagger.reprojection_dim", from_one(MAX_DIM)));
         }
         if !count(self.layers, MAX_PARTS) {
             return Some(("tagger.layers", from_one(MAX_PARTS)));

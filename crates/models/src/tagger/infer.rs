@@ -108,11 +108,11 @@ impl Tagger {
         let (config, n_tags) = (&model.tagger, model.labels.len());
         let labels = Labels::new(&model.labels, model.scheme);
         let dim = embeddings.iter().map(|e| e.dim()).sum();
-        let reprojection = config
-            .reprojection
-            .then(|| PackedLinear::new(&mut weights, "reprojection", dim, dim))
+        let reprojected = config.reprojected(dim);
+        let reprojection = reprojected
+            .map(|out| PackedLinear::new(&mut weights, "reprojection", dim, out))
             .transpose()?;
-        let shape = config.rnn(dim);
+        let shape = config.rnn(reprojected.unwrap_or(dim));
         let rnn = PackedRnn::new(&mut weights, "rnn", shape)?;
         let output = PackedLinear::new(&mut weights, "output", shape.output_dim(), n_tags)?;
         let decoder = if config.crf {

@@ -1,9 +1,8 @@
 //! The tags of a layer: which may follow each other, and what they say.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+#[cfg(feature = "train")]
+use std::collections::BTreeSet;
+use std::{collections::HashMap, sync::Arc};
 
 use glossator_nn::{Mask, Posterior};
 use glossator_text::{

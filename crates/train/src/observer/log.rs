@@ -128,6 +128,7 @@ mod tests {
             score: 12.5,
             loss: None,
             metrics: &metrics,
+            sample: None,
             best: false,
             bad_epochs: 1,
             tokens_per_second: 10.0,

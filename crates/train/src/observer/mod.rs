@@ -79,6 +79,9 @@ pub enum Event<'a> {
         /// Further numbers of the evaluation, in the order of the columns.
         #[serde(serialize_with = "as_map")]
         metrics: &'a [(String, f64)],
+        /// Something the model made, to look at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sample: Option<&'a str>,
         /// Whether this is the best model so far.
         best: bool,
         /// Evaluations since the best one or the last annealing.

@@ -147,6 +147,7 @@ mod tests {
             score: 1.0,
             loss: None,
             metrics: &[],
+            sample: None,
             best: true,
             bad_epochs: 0,
             tokens_per_second: 1.0,

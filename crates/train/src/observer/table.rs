@@ -96,6 +96,9 @@ impl<W: Write> Observer for Table<W> {
         }
         let mark = if best { " *" } else { "" };
         let _ = writeln!(self.to, "{}{mark}", line(|column| &column.1));
+        if let Event::Evaluated { sample: Some(sample), .. } = event {
+            let _ = writeln!(self.to, "      {}", sample.escape_debug());
+        }
         let _ = self.to.flush();
         Ok(())
     }
@@ -120,6 +123,7 @@ mod tests {
                 score: 8.0,
                 loss: None,
                 metrics: &metrics,
+                sample: None,
                 best,
                 bad_epochs: 0,
                 tokens_per_second: 1234.5,
@@ -161,6 +165,7 @@ mod tests {
             score: 8.0,
             loss: Some(0.855),
             metrics: &metrics,
+            sample: None,
             best: true,
             bad_epochs: 0,
             tokens_per_second: 123_456.0,
@@ -172,5 +177,27 @@ mod tests {
          1      1500    1.2500    0.8550     1.2346      1.23  0.100000    123456        61 *
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn a_sample_stands_below_its_row_on_one_line() {
+        let mut out = Vec::new();
+        let event = Event::Evaluated {
+            epoch: 1,
+            step: 7,
+            train_loss: 1.25,
+            learning_rate: 0.1,
+            score: 8.0,
+            loss: None,
+            metrics: &[],
+            sample: Some("once\nupon"),
+            best: true,
+            bad_epochs: 0,
+            tokens_per_second: 1.0,
+            seconds: 1.0,
+        };
+        Table::new(&mut out).event(&event).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.lines().last(), Some("      once\\nupon"));
     }
 }

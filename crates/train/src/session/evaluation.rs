@@ -41,6 +41,7 @@ impl<T: Task> Session<'_, T> {
             score: evaluation.score,
             loss: evaluation.loss,
             metrics: &evaluation.metrics,
+            sample: evaluation.sample.as_deref(),
             best,
             bad_epochs: self.state.bad_epochs,
             tokens_per_second,

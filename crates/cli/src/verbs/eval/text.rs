@@ -104,7 +104,7 @@ fn by_line(
 
 /// A score for every line; a long one is read in pieces, to the same effect.
 fn score_each(model: &LanguageModel, lines: &[&Sentence]) -> anyhow::Result<Vec<TextScore>> {
-    let delimiter = model.config().document_delimiter;
+    let delimiter = &model.config().document_delimiter;
     let is_long = |line: &Sentence| line.text().len() > LONG;
     let mut scores = Vec::new();
     for group in lines.chunk_by(|a, b| is_long(a) == is_long(b)) {

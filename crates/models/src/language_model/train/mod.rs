@@ -41,7 +41,7 @@ pub(crate) fn train(config: &LanguageModelRunConfig, run_: Run<'_>) -> Result<Op
     let card = Card { config, text: task.text(), summary: &summary, dev, test };
     crate::training::write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     let (dev, test) = (Scores::Text(dev), test.map(Scores::Text));
-    Ok(Some(Trained { summary, folder: out, dev, test }))
+    Ok(Some(Trained { summary, folder: out, dev, test, warnings: Vec::new() }))
 }
 
 /// Reads the text as training would.

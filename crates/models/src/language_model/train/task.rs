@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, LanguageModelRunConfig, Result,
     language_model::{
-        LanguageModel, LanguageModelModel, TextScore,
+        LanguageModel, LanguageModelModel, Sampling, TextScore,
         infer::{DICTIONARY, WEIGHTS},
     },
     lookup::CharacterIds,
@@ -25,6 +25,8 @@ use crate::{
 
 /// Bound of the first values of encoder and decoder.
 const BOUND: f32 = 0.1;
+/// Characters drawn at each evaluation.
+const SAMPLE: usize = 100;
 
 /// A language model in training.
 pub(super) struct LanguageModelTask<'a> {
@@ -126,6 +128,11 @@ impl<'a> LanguageModelTask<'a> {
             score: -score.bits_per_character(),
             loss: Some(score.nats_per_character()),
             metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+            sample: Some(
+                model.generate(&Sampling { characters: SAMPLE, ..Sampling::default() }, |_| {
+                    Ok(())
+                })?,
+            ),
         })
     }
 

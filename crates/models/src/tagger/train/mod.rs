@@ -26,7 +26,8 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
     let Run { options, observers, command } = run_;
     options.check()?;
     let corpora = Corpora::read(config)?;
-    let start = Start::new(config, &corpora)?;
+    let cache = config.cache.open()?;
+    let start = Start::new(config, &corpora, &cache)?;
     let out = options.out.clone();
     // A resumed run keeps its own copy until it is known to fit.
     keep_config(&out, config, options.resume)?;
@@ -47,7 +48,8 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
         Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     let (dev, test) = (Scores::Tags(dev), test.map(Scores::Tags));
-    Ok(Some(Trained { summary, folder: out, dev, test }))
+    let warnings = cache.warning().into_iter().collect();
+    Ok(Some(Trained { summary, folder: out, dev, test, warnings }))
 }
 
 impl Tagger {

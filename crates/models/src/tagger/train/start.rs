@@ -1,5 +1,7 @@
 //! What a training starts from: labels, dictionaries, first weights.
 
+use std::sync::Arc;
+
 use glossator_hub::Repository;
 use glossator_nn::{ParamSet, Weights};
 use glossator_text::tags::{self, Scheme};
@@ -7,7 +9,7 @@ use glossator_text::tags::{self, Scheme};
 use super::data::{Corpora, gold_columns};
 use crate::{
     Error, Result, TaggerConfig, TaggerRunConfig,
-    embeddings::{EmbeddingConfig, Prepared},
+    embeddings::{EmbeddingConfig, Prepared, cache::VectorCache},
     tagger::{KIND, Labels, Tagger, TaggerModel},
 };
 
@@ -21,12 +23,15 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn new(config: &TaggerRunConfig, corpora: &Corpora) -> Result<Self> {
+    pub(super) fn new(
+        config: &TaggerRunConfig,
+        corpora: &Corpora,
+        cache: &Arc<VectorCache>,
+    ) -> Result<Self> {
         if let Some(model) = &config.init_from {
-            return Self::from_model(config, model, corpora);
+            return Self::from_model(config, model, corpora, cache);
         }
         let labels = labels(config, corpora, config.tagger.scheme)?;
-        let cache = config.cache.open()?;
         let mut tagger = config.tagger.clone();
         let mut embeddings = Vec::new();
         for embedding in &mut tagger.embeddings {
@@ -37,7 +42,7 @@ impl Start {
                 let missing = |source| Error::ConfigFile { key, path: path.clone(), source };
                 std::fs::File::open(&path).map_err(missing)?;
             }
-            let prepared = embedding.prepare(&corpora.train, &cache)?;
+            let prepared = embedding.prepare(&corpora.train, cache)?;
             *embedding = prepared.config.clone();
             embeddings.push(prepared);
         }
@@ -47,7 +52,12 @@ impl Start {
     /// Takes architecture, dictionaries and weights of a model; its labels
     /// too, if they suffice for the data. Otherwise the weights of the labels
     /// are made anew, for they have other places.
-    fn from_model(config: &TaggerRunConfig, name: &str, corpora: &Corpora) -> Result<Self> {
+    fn from_model(
+        config: &TaggerRunConfig,
+        name: &str,
+        corpora: &Corpora,
+        cache: &Arc<VectorCache>,
+    ) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
         // A model that cannot be loaded is refused here, with its name.
         Tagger::from_bundle(&bundle)?;
@@ -63,10 +73,9 @@ impl Start {
                 weights.insert(tensor.name, tensor.shape, tensor.values);
             }
         }
-        let cache = config.cache.open()?;
         let mut embeddings = Vec::new();
         for (index, embedding) in model.tagger.embeddings.iter().enumerate() {
-            embeddings.push(Prepared::again(embedding, index, &bundle, &weights, &cache)?);
+            embeddings.push(Prepared::again(embedding, index, &bundle, &weights, cache)?);
         }
         let TaggerConfig { word_dropout, locked_dropout, class_weights, .. } =
             config.tagger.clone();

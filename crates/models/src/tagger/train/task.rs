@@ -61,11 +61,12 @@ impl<'a> TaggerTask<'a> {
             embeddings.push(prepared.train(index, &mut params, rng)?);
             dim += prepared.dim();
         }
-        let reprojection = match tagger.reprojection {
-            true => Some(Linear::new(&mut params, "reprojection", dim, dim, rng)?),
-            false => None,
+        let reprojected = tagger.reprojected(dim);
+        let reprojection = match reprojected {
+            Some(out) => Some(Linear::new(&mut params, "reprojection", dim, out, rng)?),
+            None => None,
         };
-        let shape = tagger.rnn(dim);
+        let shape = tagger.rnn(reprojected.unwrap_or(dim));
         let rnn = Rnn::new(&mut params, "rnn", shape, rng)?;
         let n = labels.len();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
@@ -181,13 +182,17 @@ impl<'a> TaggerTask<'a> {
         let report = tagger.evaluate(&self.corpora.dev, &self.config.data.layer)?;
         let accuracy = ("accuracy".to_owned(), report.accuracy);
         if self.labels.scheme().is_none() {
-            return Ok(Evaluation { score: report.accuracy, loss: None, metrics: vec![accuracy] });
+            return Ok(Evaluation {
+                score: report.accuracy,
+                metrics: vec![accuracy],
+                ..Evaluation::default()
+            });
         }
         let micro = report.micro;
         let metrics = [("precision", micro.precision), ("recall", micro.recall), ("f1", micro.f1)];
         let metrics = metrics.map(|(name, value)| (name.to_owned(), value));
         let metrics = metrics.into_iter().chain([accuracy]).collect();
-        Ok(Evaluation { score: micro.f1, loss: None, metrics })
+        Ok(Evaluation { score: micro.f1, metrics, ..Evaluation::default() })
     }
 }
 

@@ -33,7 +33,10 @@ impl Rows {
     ) -> anyhow::Result<()> {
         let path = path.display();
         let row = match self.json {
-            true => object(score, &[("path", json!(path.to_string())), ("line", json!(line)), ("text", json!(text))]),
+            true => object(
+                score,
+                &[("path", json!(path.to_string())), ("line", json!(line)), ("text", json!(text))],
+            ),
             false => format!("{}\t{path}:{line}\t{}", numbers(score), beginning(text)),
         };
         self.write(&row)
