@@ -6,7 +6,10 @@ use std::{
     process::{Child, ChildStderr, Command},
 };
 
-use crate::{corpus, folder::Folder};
+use crate::{
+    corpus,
+    folder::{Folder, objects},
+};
 
 const EPOCHS: usize = 24;
 
@@ -16,9 +19,14 @@ fn folder() -> Folder {
         .with("ner.toml", corpus::configuration("misc:NER", EPOCHS))
 }
 
-/// A training, and what it says: an object a line.
+/// A training of a tagger, and what it says: an object a line.
 fn start(folder: &Folder, more: &[&str]) -> (Child, BufReader<ChildStderr>) {
-    let args = [&["train", "ner.toml", "--log-format", "json"], more].concat();
+    start_with(folder, "ner.toml", more)
+}
+
+/// The same with another configuration.
+fn start_with(folder: &Folder, config: &str, more: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let args = [&["train", config, "--log-format", "json"], more].concat();
     let mut child = folder.command(&args).spawn().expect("gloss");
     let messages = BufReader::new(child.stderr.take().expect("a pipe"));
     (child, messages)
@@ -71,6 +79,86 @@ fn a_killed_training_goes_on_to_the_same_bytes() {
         let log = String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8");
         assert_eq!(log.matches("\"event\":\"evaluated\"").count(), EPOCHS);
         assert!(log.contains("\"resumed\":true"));
+    }
+}
+
+/// A language model whose training is one long epoch of several splits, with
+/// chance in all of it and checkpoints in between.
+const LANGUAGE_MODEL: &str = r#"task = "language-model"
+[data]
+train = "text.txt"
+dev = "dev.txt"
+split_chars = 2500
+[language_model]
+hidden_dim = 8
+embedding_dim = 6
+sequence_length = 10
+min_count = 1
+dropout = 0.1
+case_flips = 0.1
+unknown = 0.01
+[training]
+learning_rate = 0.02
+batch_size = 2
+max_epochs = 1
+evaluate_every = 25
+checkpoint_seconds = 0
+"#;
+
+fn language_model_folder() -> Folder {
+    Folder::new()
+        .with("text.txt", corpus::tokens(8))
+        .with("dev.txt", corpus::tokens(1))
+        .with("lm.toml", LANGUAGE_MODEL)
+}
+
+/// What the training of a language model leaves that must not differ.
+fn language_model(folder: &Folder) -> Vec<Vec<u8>> {
+    ["model.safetensors", "dictionary.json", "config.json"]
+        .iter()
+        .flat_map(|file| [format!("lm/{file}"), format!("lm/checkpoints/best/{file}")])
+        .map(|file| folder.read(&file))
+        .collect()
+}
+
+/// The evaluations in the log, as far as no clock has a say in them.
+fn evaluations(folder: &Folder) -> Vec<serde_json::Value> {
+    let log = String::from_utf8(folder.read("lm/log.jsonl")).expect("UTF-8");
+    let evaluated = objects(&log).into_iter().filter(|event| event["event"] == "evaluated");
+    let without_times = |mut event: serde_json::Value| {
+        for key in ["tokens_per_second", "seconds", "time"] {
+            event.as_object_mut().expect("an object").remove(key);
+        }
+        event
+    };
+    evaluated.map(without_times).collect()
+}
+
+#[test]
+fn a_language_model_killed_within_an_epoch_goes_on_to_the_same_bytes() {
+    for (direction, threads) in [("forward", "1"), ("backward", "2")] {
+        let direction = format!("language_model.direction={direction}");
+        let whole = language_model_folder();
+        whole.gloss(&["train", "-q", "lm.toml", "--set", &direction, "--threads", "1"]).ok();
+        let folder = language_model_folder();
+        let set = ["--set", &direction, "--threads", threads];
+        for (event, count, more) in
+            [("evaluated", 3, &[][..]), ("step", 60, &["--resume"]), ("step", 1, &["--resume"])]
+        {
+            let (mut child, mut messages) = start_with(&folder, "lm.toml", &[&set, more].concat());
+            wait_for(&mut messages, event, count);
+            child.kill().expect("a running program");
+            assert_eq!(child.wait().expect("gloss").code(), None, "it was killed");
+        }
+        let args = [&["train", "-q", "lm.toml", "--resume"], &set[..]].concat();
+        folder.gloss(&args).ok();
+        assert_eq!(evaluations(&folder), evaluations(&whole));
+        assert!(evaluations(&folder).len() > 8);
+        assert!(language_model(&folder) == language_model(&whole), "{direction}");
+        let log = String::from_utf8(folder.read("lm/log.jsonl")).expect("UTF-8");
+        let parts = objects(&log).into_iter().filter(|event| event["event"] == "started");
+        let steps: Vec<_> = parts.filter_map(|event| event["step"].as_u64()).collect();
+        assert!(steps[1] >= 50 && steps.is_sorted(), "it goes on from a checkpoint: {steps:?}");
     }
 }
 

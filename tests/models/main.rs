@@ -8,8 +8,12 @@ use std::{
 use glossator::{
     models::Bundle,
     prelude::*,
-    training::{RunConfig, RunOptions, Trained, TrainingRun, train as train_model},
+    training::{
+        RunConfig, RunOptions, Scores, Trained, TrainingRun, metric::Report, train as train_model,
+    },
 };
+
+mod language_models;
 
 /// Sentences of a made-up world, small enough to learn by heart.
 fn corpus() -> String {
@@ -80,6 +84,14 @@ fn world() -> (&'static Path, &'static Trained) {
 
 fn load(folder: &Path) -> Result<Tagger, Error> {
     Tagger::load(&folder.display().to_string())
+}
+
+/// The scores of a tagger.
+fn report(scores: &Scores) -> &Report {
+    match scores {
+        Scores::Tags(report) => report,
+        Scores::Text(_) => panic!("not a tagger's: {scores}"),
+    }
 }
 
 /// Labels and exact scores of all spans.
@@ -239,6 +251,7 @@ fn a_stray_tag_is_refused_rather_than_learnt_as_a_word_label() {
     let run = TrainingRun { config: &config, options, observers: &mut [], command: String::new() };
     let error = train_model(run).unwrap_err().to_string();
     assert!(error.contains(&format!("stray.tsv:{line}: `LOC` is no tag of spans")), "{error}");
+    let RunConfig::Tagger(config) = config else { panic!("{config:?}") };
     let (_, findings) = glossator::training::check::check(&config).unwrap();
     assert!(findings.iter().any(|f| f.line == Some(line) && f.message.contains("no tag")));
 }

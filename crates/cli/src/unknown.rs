@@ -27,11 +27,6 @@ impl Unknown {
     pub fn count(&self) -> usize {
         self.kinds.values().sum()
     }
-
-    /// All characters.
-    pub fn characters(&self) -> usize {
-        self.characters
-    }
 }
 
 impl fmt::Display for Unknown {
@@ -60,7 +55,7 @@ mod tests {
     fn unknown_characters_are_counted_the_frequent_ones_first() {
         let mut unknown = Unknown::default();
         unknown.add("aяя б\u{7}\u{a0}", |c| c == 'a');
-        assert_eq!((unknown.count(), unknown.characters()), (4, 7));
+        assert_eq!((unknown.count(), unknown.characters), (4, 7));
         assert_eq!(unknown.to_string(), "4 of 7 (57.14 %): я \\u{7} б");
         unknown.add("0123456789", |_| false);
         assert!(unknown.to_string().ends_with(" and 5 more kinds"), "{unknown}");

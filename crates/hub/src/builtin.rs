@@ -1,15 +1,26 @@
 //! Models that are part of the program, one crate each.
 
-/// A file of a model: its name, `lm/<hash>/<file>` for one of a language model
-/// inside, and its content.
+/// A file of a model: its name and content.
 pub(crate) type File = (&'static str, &'static [u8]);
 
-/// Names and files of the built-in models, in order of names.
-pub(crate) const MODELS: &[(&str, &[File])] = &[
+/// A built-in model: its name, its files, and those of the language models it
+/// reads, which it may share with others.
+pub(crate) type BuiltIn = (&'static str, &'static [File], &'static [&'static [File]]);
+
+/// The pair of English language models.
+#[cfg(feature = "en-lm")]
+const EN_LM: &[&[File]] = &[glossator_model_en_lm::FORWARD, glossator_model_en_lm::BACKWARD];
+
+/// The built-in models, in order of names.
+pub(crate) const MODELS: &[BuiltIn] = &[
+    #[cfg(feature = "en-lm")]
+    ("en-lm-backward", glossator_model_en_lm::BACKWARD, &[]),
+    #[cfg(feature = "en-lm")]
+    ("en-lm-forward", glossator_model_en_lm::FORWARD, &[]),
     #[cfg(feature = "en-ner")]
-    ("en-ner", glossator_model_en_ner::FILES),
+    ("en-ner", glossator_model_en_ner::FILES, EN_LM),
     #[cfg(feature = "en-pos")]
-    ("en-pos", glossator_model_en_pos::FILES),
+    ("en-pos", glossator_model_en_pos::FILES, EN_LM),
 ];
 
 #[cfg(test)]
@@ -19,9 +30,11 @@ mod tests {
 
     #[test]
     fn nothing_that_a_model_lists_is_ignored_and_its_language_models_are_whole() {
-        for (name, files) in MODELS {
-            let bundle = Bundle::built_in(name, files);
-            assert_eq!(bundle.files().unwrap().len(), files.len(), "{name}");
+        for (name, files, models) in MODELS {
+            let bundle = Bundle::built_in_with(name, files, models).unwrap();
+            let inside: usize = models.iter().map(|files| files.len()).sum();
+            assert_eq!(bundle.files().unwrap().len(), files.len() + inside, "{name}");
+            assert_eq!(bundle.language_models().unwrap().len(), models.len(), "{name}");
             for hash in bundle.language_models().unwrap() {
                 bundle.language_model(&hash).unwrap();
             }

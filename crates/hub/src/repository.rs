@@ -60,8 +60,9 @@ impl Repository {
             return Err(self.not_found(name));
         }
         let is_path = name.starts_with(['/', '.']);
-        if !is_path && let Some((name, files)) = MODELS.iter().find(|(n, _)| *n == name) {
-            return Ok(Bundle::built_in(name, files));
+        let built_in = MODELS.iter().find(|(known, ..)| *known == name);
+        if let Some((name, files, models)) = built_in.filter(|_| !is_path) {
+            return Bundle::built_in_with(name, files, models);
         }
         let plain = !is_path && !name.contains(['/', '\\']);
         let cached = self.cache.as_ref().filter(|_| plain).map(|cache| cache.join(name));
@@ -76,7 +77,7 @@ impl Repository {
     pub fn list(&self) -> Vec<Entry> {
         let built_in = MODELS
             .iter()
-            .map(|(name, _)| Entry { name: (*name).to_owned(), origin: Origin::BuiltIn });
+            .map(|(name, ..)| Entry { name: (*name).to_owned(), origin: Origin::BuiltIn });
         let cached = self.cache.iter().filter_map(|cache| cache.read_dir().ok()).flatten();
         let cached = cached.filter_map(|entry| {
             let path = entry.ok()?.path();
@@ -91,7 +92,7 @@ impl Repository {
     }
 
     fn not_found(&self, name: &str) -> Error {
-        let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = MODELS.iter().map(|(name, ..)| *name).collect();
         let builtin = if names.is_empty() { "none is".to_owned() } else { names.join(", ") };
         Error::NotFound { name: name.to_owned(), builtin, cache: self.cache.clone() }
     }

@@ -120,7 +120,19 @@ impl fmt::Display for TextStatistics {
 /// # Errors
 /// If a file cannot be opened or read.
 pub fn check_text(config: &LanguageModelRunConfig) -> Result<(TextStatistics, Vec<Finding>)> {
-    language_model::train::statistics(config).map(|statistics| {
+    let statistics = match language_model::train::statistics(config) {
+        // What is wrong with the text is a finding.
+        Err(Error::Data { path, line, problem }) => {
+            return Ok((TextStatistics::default(), vec![Finding { path, line, message: problem }]));
+        }
+        Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
+            let (path, message) = (config.data.train.clone(), error.to_string());
+            let finding = Finding { path, line: None, message };
+            return Ok((TextStatistics::default(), vec![finding]));
+        }
+        statistics => statistics?,
+    };
+    Ok({
         let unknown = 100 * statistics.unknown > statistics.characters;
         let message = format!(
             "{} of {} characters would be unknown; see language_model.max_characters and \

@@ -32,7 +32,8 @@ pub(crate) fn cell_of_name<'de, D: Deserializer<'de>>(
 ) -> Result<CellKind, D::Error> {
     let name = String::deserialize(deserializer)?;
     CellKind::from_name(&name).ok_or_else(|| {
-        let names = CellKind::ALL.map(|kind| kind.cell().spec().name).join(", ");
-        serde::de::Error::custom(format!("unknown cell `{name}`, expected one of: {names}"))
+        // In the words of serde, whose errors are explained.
+        let names = CellKind::ALL.map(|kind| format!("`{}`", kind.cell().spec().name)).join(", ");
+        serde::de::Error::custom(format!("unknown variant `{name}`, expected one of {names}"))
     })
 }

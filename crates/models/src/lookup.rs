@@ -45,6 +45,7 @@ impl CharacterIds {
 }
 
 /// A word in lower case with every digit a `0`.
+#[cfg(feature = "train")]
 pub(crate) fn normalized(word: &str) -> String {
     let digit = |c: char| if c.is_numeric() { '0' } else { c };
     word.chars().flat_map(char::to_lowercase).map(digit).collect()

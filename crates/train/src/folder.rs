@@ -12,9 +12,9 @@ use crate::{Error, Result, disk, files};
 /// The file of a checkpoint.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 /// What an earlier model can leave in the folder, beside its numbered
-/// dictionaries: first the file without which nothing loads it, last the
-/// language models of a tagger.
-const MODEL: [&str; 5] = ["config.json", "model.safetensors", "README.md", "dictionary.json", "lm"];
+/// dictionaries and the language models of a tagger: first the file without
+/// which nothing loads it.
+const MODEL: [&str; 4] = ["config.json", "model.safetensors", "README.md", "dictionary.json"];
 
 /// The folder of a run and the names in it.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ impl Folder {
                 disk::remove(&self.out.join(&name))?;
             }
         }
+        self.clear_language_models()?;
         for name in names(&self.checkpoints())? {
             let path = self.checkpoints().join(name);
             if path != self.lock_file() {
@@ -112,6 +113,23 @@ impl Folder {
             }
         }
         disk::remove(&self.log())
+    }
+
+    /// Removes `lm/<sha256>`, and `lm` if nothing else is in it.
+    fn clear_language_models(&self) -> io::Result<()> {
+        let models = self.out.join("lm");
+        if !models.is_dir() {
+            return Ok(());
+        }
+        let is_hash = |name: &str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut others = false;
+        for name in names(&models)? {
+            match name.to_str().is_some_and(is_hash) {
+                true => disk::remove(&models.join(name))?,
+                false => others = true,
+            }
+        }
+        if others { Ok(()) } else { disk::remove(&models) }
     }
 
     /// The log of events.

@@ -1,4 +1,7 @@
-//! `gloss check`: looks at corpora before training does.
+//! `gloss check`: looks at corpora before training does, and at texts before a
+//! model does.
+
+mod distance;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +12,7 @@ use std::{
 use clap::ArgGroup;
 use glossator::{
     TaggerConfig,
-    corpus::Format,
+    corpus::{Format, ReadOptions},
     errors::TextError,
     training::{
         CacheConfig, DataConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TrainingConfig,
@@ -19,8 +22,9 @@ use glossator::{
 
 use crate::{
     args::{HELP, named},
-    exit::{self, DONE, FINDINGS},
-    log::counted,
+    exit::{self, DONE, FINDINGS, Usage},
+    input,
+    log::{Log, counted},
     output,
 };
 
@@ -28,50 +32,74 @@ const EXAMPLES: &str = "\
 Examples:
   gloss check tagger.toml
   gloss check --train train.conllu --dev dev.conllu --layer upos
-  gloss check --train train.tsv --columns token,pos,ner --layer ner";
+  gloss check --train train.tsv --columns token,pos,ner --layer ner
+  gloss check -m en-ner news.txt";
 
 /// Findings of one kind that are printed one by one.
 const SHOWN: usize = 5;
 /// Labels of a file that are printed, the frequent ones.
 const LABELS: usize = 20;
 
-/// Look at corpora before training does
+/// Look at corpora before training does, or at texts before a model does
 ///
-/// Reads them as training would, prints what is in them and what is wrong.
-/// Exits with 1 on findings.
+/// Reads corpora as training would, prints what is in them and what is wrong.
+/// With -m and texts it says how far they are from what the model was trained
+/// on. Exits with 1 on findings.
 #[derive(clap::Args)]
 #[command(help_template = HELP, before_help = EXAMPLES)]
-#[command(group = ArgGroup::new("corpora").required(true).args(["config", "train"]))]
+#[command(group = ArgGroup::new("corpora").required(true).multiple(true).args(["files", "train", "model"]))]
 pub struct Args {
-    /// Configuration file that names the corpora
-    #[arg(value_name = "CONFIG")]
-    config: Option<PathBuf>,
+    /// Configuration file that names the corpora; with -m, the texts: none, or
+    /// `-`, is standard input
+    #[arg(value_name = "CONFIG|FILE")]
+    files: Vec<PathBuf>,
+    /// Model to hold texts against: a tagger with language models, or a
+    /// language model
+    #[arg(long, short, value_name = "MODEL")]
+    model: Option<String>,
     /// Training data
-    #[arg(long, value_name = "FILE", requires = "layer")]
+    #[arg(long, value_name = "FILE", requires = "layer", conflicts_with = "files")]
     train: Option<PathBuf>,
     /// Development data
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     dev: Option<PathBuf>,
     /// Test data
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     test: Option<PathBuf>,
     /// Column to learn: upos, xpos, feats, misc:NER, or a column's name
-    #[arg(long, value_name = "LAYER", conflicts_with = "config")]
+    #[arg(long, value_name = "LAYER", conflicts_with = "files")]
     layer: Option<String>,
     /// Format of the files; auto: by file ending, else by content
-    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = named(Format::ALL, Format::name), conflicts_with = "config")]
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = named(Format::ALL, Format::name))]
     from: Format,
     /// Names of the columns of conll files, one of them `token` [default: guessed]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "config")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Option<Vec<String>>,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let config = match (&args.config, &args.train) {
-        (Some(config), _) => RunConfig::read(config, &[])?,
-        (None, train) => of_options(args, train.clone().unwrap_or_default())?,
+pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    let mut found = match (&args.model, &args.train) {
+        (Some(_), None) => (String::new(), Vec::new()),
+        (_, Some(train)) => describe(&of_options(args, train.clone())?)?,
+        (None, None) => {
+            let [config] = &args.files[..] else {
+                return Err(Usage("name one configuration, or a model with -m".to_owned()).into());
+            };
+            describe(&RunConfig::read(config, &[])?)?
+        }
     };
-    let (mut text, findings) = describe(&config)?;
+    if let Some(model) = &args.model {
+        let corpora = [args.train.as_ref(), args.dev.as_ref(), args.test.as_ref()];
+        let mut texts: Vec<PathBuf> = corpora.into_iter().flatten().cloned().collect();
+        texts.extend(args.files.iter().cloned());
+        input::expect(&texts, "check", EXAMPLES)?;
+        let options =
+            ReadOptions { format: args.from, columns: args.columns.clone(), lossy: false };
+        let (text, findings) = distance::of(model, &texts, options, log)?;
+        found.0.push_str(&text);
+        found.1.extend(findings);
+    }
+    let (mut text, findings) = found;
     for (path, line, message) in grouped(&findings) {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         text.push_str(&format!("{}{line}: {message}\n", shown(&path).display()));

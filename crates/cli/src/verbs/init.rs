@@ -141,12 +141,19 @@ mod tests {
         every_key_is_mentioned(LANGUAGE_MODEL, &optional);
     }
 
+    /// What a line sets if it is no comment any more.
+    fn commented(line: &str) -> Option<(&str, &str)> {
+        let (key, value) = line.strip_prefix("# ")?.split_once(" = ")?;
+        (!key.contains(' ')).then_some((key, value))
+    }
+
     #[test]
     fn what_is_commented_out_is_valid() {
         for text in [TAGGER, LANGUAGE_MODEL] {
+            let mut in_table = false;
             for (index, line) in text.lines().enumerate() {
-                let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
-                let Some((key, _)) = key.filter(|(key, _)| !key.contains(' ')) else { continue };
+                in_table = line.starts_with("# [[") || (in_table && !line.is_empty());
+                let Some((key, _)) = commented(line).filter(|_| !in_table) else { continue };
                 let mut lines: Vec<&str> = text.lines().collect();
                 lines[index] = &line[2..];
                 // Weights of labels need a tagger without CRF.
@@ -159,5 +166,21 @@ mod tests {
                 parse(&text);
             }
         }
+    }
+
+    #[test]
+    fn tables_that_are_commented_out_are_valid() {
+        let mut in_table = false;
+        let mut tables = 0;
+        let lines = TAGGER.lines().map(|line| {
+            tables += usize::from(line.starts_with("# [["));
+            in_table = line.starts_with("# [[") || (in_table && !line.is_empty());
+            let is_part = in_table && (commented(line).is_some() || line.starts_with("# [["));
+            if is_part { &line[2..] } else { line }
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let RunConfig::Tagger(config) = parse(&text) else { panic!("a tagger") };
+        let own = TaggerConfig::default().embeddings.len();
+        assert!(tables > 0 && config.tagger.embeddings.len() == own + tables);
     }
 }

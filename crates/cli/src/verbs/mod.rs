@@ -41,7 +41,7 @@ impl Verb {
             Verb::Eval(args) => eval::run(&args, log),
             Verb::Generate(args) => generate::run(&args, log),
             Verb::Init(args) => init::run(&args),
-            Verb::Check(args) => check::run(&args),
+            Verb::Check(args) => check::run(&args, log),
             Verb::Models(args) => models::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }

@@ -49,8 +49,21 @@ impl Bundle {
         Ok(model)
     }
 
+    /// The model in memory, whatever happens to its folder: its own files, those
+    /// of language models inside left out.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn in_memory(&self) -> Result<Self> {
+        let files = self.contents()?.into_iter().map(|(file, content)| {
+            let content: Cow<'static, [u8]> = content.into_owned().into();
+            (file, Arc::new(content))
+        });
+        Ok(Self { name: self.name.clone(), place: Place::Memory(files.collect()) })
+    }
+
     /// SHA-256, in lower-case hexadecimal, of what is computed with: all own
-    /// files but the card `README.md`, in order of names. Each gives its name,
+    /// files but cards (`*.md`), in order of names. Each gives its name,
     /// then its content, both after their length in bytes (`u64`,
     /// little-endian). Language models inside do not count, for whoever uses
     /// them names their hashes.
@@ -59,7 +72,7 @@ impl Bundle {
     /// If a file cannot be read.
     pub fn content_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        for file in self.own_files()?.iter().filter(|file| *file != "README.md") {
+        for file in self.own_files()?.iter().filter(|file| !file.ends_with(".md")) {
             for part in [file.as_bytes(), &self.read(file)?] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);

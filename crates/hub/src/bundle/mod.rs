@@ -49,6 +49,28 @@ impl Bundle {
         Self { name: name.to_owned(), place: Place::Memory(files.collect()) }
     }
 
+    /// The same with language models inside, each under the hash of its files.
+    ///
+    /// # Errors
+    /// If a language model has files that belong to none.
+    pub fn built_in_with(
+        name: &str,
+        files: &'static [(&'static str, &'static [u8])],
+        language_models: &[&'static [(&'static str, &'static [u8])]],
+    ) -> Result<Self> {
+        let mut bundle = Self::built_in(name, files);
+        for files in language_models {
+            let model = Self::built_in(name, files);
+            let hash = model.content_hash()?;
+            if let (Place::Memory(all), Place::Memory(own)) = (&mut bundle.place, model.place) {
+                all.extend(
+                    own.into_iter().map(|(file, content)| (format!("lm/{hash}/{file}"), content)),
+                );
+            }
+        }
+        Ok(bundle)
+    }
+
     /// Name for messages: the built-in model's, or the path.
     pub fn name(&self) -> &str {
         &self.name

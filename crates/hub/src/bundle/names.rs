@@ -20,9 +20,16 @@ pub(super) fn nested(name: &str) -> Option<(&str, &str)> {
     is_hash(hash).then_some((hash, file))
 }
 
+/// A configuration, a dictionary, a tokenizer, weights or a card. What else a
+/// user puts into the folder is no part of the model.
 fn is_plain(name: &str) -> bool {
     let plain = !name.contains(['/', '\\']);
-    plain && [".json", ".safetensors", ".md"].iter().any(|end| name.ends_with(end))
+    let stem = name.strip_suffix(".json").unwrap_or_default();
+    let kind = |kind: &str| stem == kind || stem.starts_with(&format!("{kind}-"));
+    let known = name == "README.md"
+        || name.ends_with(".safetensors")
+        || ["config", "dictionary", "tokenizer"].into_iter().any(kind);
+    plain && known
 }
 
 /// Whether these are the 64 lower-case digits of a SHA-256.

@@ -51,7 +51,7 @@ pub struct TextConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dictionary: Option<PathBuf>,
     /// Characters that are read at a time: shuffled by lines and cut into
-    /// streams. Memory grows with it, and with nothing else.
+    /// streams. Memory grows with it, and not with the text.
     #[serde(default = "default_split")]
     pub split_chars: usize,
     /// Most characters of the development text.

@@ -232,6 +232,9 @@ mod tests {
         let text = SMALL.to_owned() + "[[tagger.embeddings]]\ntype = \"wrods\"\n";
         let want = "/x/c.toml:6: unknown value `wrods`; did you mean `words`?";
         assert_eq!(parse(&text, &[]).unwrap_err(), want);
+        let text = SMALL.to_owned() + "[tagger]\ncell = \"lstn\"\n";
+        let want = "/x/c.toml:6: unknown value `lstn`; did you mean `lstm`?";
+        assert_eq!(parse(&text, &[]).unwrap_err(), want);
         let error = parse(SMALL, &["training.patients=3"]).unwrap_err();
         assert!(error.contains("did you mean `patience`?"), "{error}");
         let error = parse("task = \"tagger\"\n", &[]).unwrap_err();

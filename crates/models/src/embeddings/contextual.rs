@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use glossator_hub::Bundle;
+#[cfg(feature = "train")]
+use glossator_nn::Isa;
 use glossator_nn::Keep;
 use glossator_text::Sentence;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::cache::{Key, VectorCache};
 use super::{Columns, Embedding, TokenBatch};
 use crate::{LanguageModel, ReadingDirection, Result};
+
+/// Number of the arithmetic: one more when a release computes other bits.
+#[cfg(feature = "train")]
+const VERSION: u32 = 1;
 
 /// What stands between the words that a language model reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,7 +104,8 @@ impl Contextual {
     /// Vectors from the cache; sentences that are not in it are read.
     #[cfg(feature = "train")]
     fn remembered(&self, cache: &VectorCache, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
-        let settings = format!("{:?}", self.config);
+        // What computes is part of the key: other instructions round otherwise.
+        let settings = format!("{VERSION} {:?} {:?}", Isa::detect(), self.config);
         let mut found = Vec::with_capacity(batch.sentences.len());
         let mut missing = Vec::new();
         for sentence in &batch.sentences {
@@ -176,7 +183,7 @@ impl Contextual {
             characters.resize(characters.len() + spaces, ' ');
             let start = characters.len();
             match self.config.lower {
-                true => characters.extend(token.chars().flat_map(char::to_lowercase)),
+                true => characters.extend(token.to_lowercase().chars()),
                 false => characters.extend(token.chars()),
             }
             borders.push((start, characters.len()));
@@ -221,7 +228,10 @@ impl Embedding for Contextual {
     }
 
     fn knows(&self, c: char) -> bool {
-        self.model.knows(c)
+        match self.config.lower {
+            true => c.to_lowercase().all(|c| self.model.knows(c)),
+            false => self.model.knows(c),
+        }
     }
 }
 

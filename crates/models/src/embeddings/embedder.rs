@@ -32,11 +32,12 @@ impl Embedder {
     /// If there is none of that name, or it is damaged or of another kind.
     pub fn load(name: &str) -> Result<Self> {
         let one = |embedding| Ok(Self { embeddings: vec![embedding] });
+        let found = Repository::from_env().find(name);
         let path = Path::new(name);
-        if path.is_file() {
+        if found.is_err() && path.is_file() {
             return one(Box::new(Words::given(vectors::read(path, None)?)));
         }
-        let bundle = Repository::from_env().find(name)?;
+        let bundle = found?;
         let kind: serde_json::Value = bundle.json("config.json")?;
         if kind["kind"] == language_model::KIND {
             let model = LanguageModel::from_bundle(&bundle)?;

@@ -1,6 +1,12 @@
 //! Embeddings as they are made and trained.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use candle_core::{Device, Tensor};
 use glossator_hub::{Bundle, Repository};
@@ -177,13 +183,15 @@ impl Prepared {
 
     /// Takes a language model in, and notes its hash in the settings.
     fn load(&mut self, bundle: &Bundle, cache: &Arc<VectorCache>) -> Result<Contextual> {
-        let model = LanguageModel::from_bundle(bundle)?;
+        // What was read is what is kept, whatever becomes of the folder.
+        let bundle = bundle.in_memory()?;
+        let model = LanguageModel::from_bundle(&bundle)?;
         if let Some(name) = self.config.model() {
             *name = bundle.content_hash()?;
         }
         let settings = self.config.contextual().unwrap_or_default();
         let contextual = Contextual::new(&settings, model).cached(cache.clone());
-        self.language_model = Some((contextual.clone(), bundle.clone()));
+        self.language_model = Some((contextual.clone(), bundle));
         Ok(contextual)
     }
 
@@ -211,10 +219,20 @@ impl Prepared {
 
     /// Lets the language model read sentences, so that training finds their
     /// vectors in the cache.
-    pub(crate) fn read_ahead(&self, sentences: &[Sentence]) -> Result<()> {
+    ///
+    /// It ends early where the cache takes no more, or when `stop` is set.
+    pub(crate) fn read_ahead(
+        &self,
+        sentences: &[Sentence],
+        cache: &VectorCache,
+        stop: &AtomicBool,
+    ) -> Result<()> {
         let Some((contextual, _)) = &self.language_model else { return Ok(()) };
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
         for numbers in batch::by_tokens(&lengths, READ_TOKENS) {
+            if stop.load(Ordering::Relaxed) || !cache.takes(READ_TOKENS * contextual.dim()) {
+                break;
+            }
             let batch = TokenBatch::new(numbers.iter().map(|&number| &sentences[number]));
             contextual.vectors(&batch)?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use glossator_text::{Dictionary, corpus};
 
-use crate::{Error, Result};
+use crate::{Error, Result, limits::MAX_DIM};
 
 /// Given vectors: row 0 is zero and stands for unknown words.
 pub(crate) struct WordVectors {
@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
 /// Words and dimensions, if this is a first line that tells them.
 fn header(line: &str) -> Option<(usize, usize)> {
     let (words, dim) = line.split_once(' ')?;
-    Some((words.parse().ok()?, dim.parse().ok().filter(|dim| *dim > 0)?))
+    Some((words.parse().ok()?, dim.parse().ok().filter(|dim| (1..=MAX_DIM).contains(dim))?))
 }
 
 /// A word, which may hold spaces, and its `dim` numbers.

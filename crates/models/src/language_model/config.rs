@@ -94,13 +94,14 @@ impl LanguageModelConfig {
         if !count(self.layers, MAX_PARTS) {
             return Some(("language_model.layers", from_one(MAX_PARTS)));
         }
-        let parts = [
-            ("language_model.dropout", self.dropout),
-            ("language_model.unknown", self.unknown),
-            ("language_model.case_flips", 2.0 * self.case_flips),
-        ];
+        let parts =
+            [("language_model.dropout", self.dropout), ("language_model.unknown", self.unknown)];
         if let Some((key, _)) = parts.into_iter().find(|(_, value)| !share(*value)) {
             return Some((key, part()));
+        }
+        if !(0.0..0.5).contains(&self.case_flips) {
+            let reason = "must be at least 0 and below 0.5";
+            return Some(("language_model.case_flips", reason.to_owned()));
         }
         let few = count(self.max_characters, 1 << 20);
         (!few).then(|| ("language_model.max_characters", from_one(1 << 20)))

@@ -83,3 +83,92 @@ fn draw(logits: &[f32], temperature: f32, rng: &mut Rng) -> u32 {
     }
     best as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language_model::score::tests::{KNOWN, model, text as some_text};
+
+    fn sampling(prefix: &str, temperature: f32) -> Sampling {
+        Sampling { prefix: prefix.to_owned(), characters: 40, temperature, seed: 1 }
+    }
+
+    fn text(model: &LanguageModel, sampling: &Sampling) -> String {
+        model.generate(sampling, |_| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn temperature_0_takes_the_likeliest_character_each_time() {
+        let model = model(ReadingDirection::Forward, 0.0);
+        let some: Vec<char> = some_text(30).chars().collect();
+        for start in 0..some.len() {
+            let prefix: String = some[start..].iter().take(start % 5).collect();
+            let sampling = Sampling { characters: 3, ..sampling(&prefix, 0.0) };
+            let text: Vec<char> = text(&model, &sampling).chars().collect();
+            assert_eq!(text.len(), prefix.chars().count() + 3);
+            for i in prefix.chars().count()..text.len() {
+                let before: String = text[..i].iter().collect();
+                let nats = |c: &char| model.score(&format!("{before}{c}")).unwrap().nats;
+                let known = KNOWN.chars().chain(['\n']);
+                let likeliest = known.min_by(|a, b| nats(a).total_cmp(&nats(b)));
+                assert_eq!(Some(text[i]), likeliest, "behind {before:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_backward_model_draws_from_the_end() {
+        let (forward, backward) =
+            (model(ReadingDirection::Forward, 0.0), model(ReadingDirection::Backward, 0.0));
+        for temperature in [0.0, 1.0] {
+            let mut came = String::new();
+            let there = text(&forward, &sampling("ab c", temperature));
+            let back = backward.generate(&sampling("c ba", temperature), |c| {
+                came.push(c);
+                Ok(())
+            });
+            assert_eq!(back.unwrap().chars().rev().collect::<String>(), there);
+            assert_eq!(there, format!("ab c{came}"));
+        }
+    }
+
+    #[test]
+    fn the_unknown_character_is_never_drawn() {
+        let model = model(ReadingDirection::Forward, 50.0);
+        assert!(model.score("☃").unwrap().nats < 1e-6, "it is by far the likeliest");
+        for temperature in [0.0, 0.5, 1.0, 100.0] {
+            let text = text(&model, &sampling("a", temperature));
+            assert!(text.chars().all(|c| KNOWN.contains(c) || c == '\n'), "{text}");
+            assert_eq!(text.chars().count(), 41);
+        }
+    }
+
+    #[test]
+    fn a_failing_receiver_ends_it() {
+        let model = model(ReadingDirection::Forward, 0.0);
+        let mut left = 3;
+        let error = model.generate(&sampling("", 1.0), |_| {
+            left -= 1;
+            if left > 0 { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+        });
+        assert!(matches!(error, Err(Error::Write { .. })) && left == 0);
+    }
+
+    #[test]
+    fn draws_follow_the_scores_divided_by_the_temperature() {
+        let logits = [9.0, 0.0, 2f32.ln(), 3f32.ln(), f32::NEG_INFINITY];
+        for (temperature, shares) in [(1.0, [1.0, 2.0, 3.0]), (0.5, [1.0, 4.0, 9.0])] {
+            let mut counts = [0.0; 5];
+            let mut rng = Rng::new(1, "test", 0);
+            for _ in 0..20_000 {
+                counts[draw(&logits, temperature, &mut rng) as usize] += 1.0;
+            }
+            assert_eq!((counts[0], counts[4]), (0.0, 0.0));
+            let total: f64 = shares.iter().sum();
+            for (count, share) in counts[1..4].iter().zip(shares) {
+                assert!((count / 20_000.0 - share / total).abs() < 0.02, "{counts:?}");
+            }
+        }
+        assert_eq!(draw(&logits, 0.0, &mut Rng::new(1, "test", 0)), 3);
+    }
+}

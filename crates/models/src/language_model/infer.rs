@@ -56,8 +56,11 @@ impl LanguageModel {
         if config["kind"] == KIND {
             return Ok(vec![Self::from_bundle(&bundle)?]);
         }
-        let inside = bundle.language_models()?.into_iter();
-        inside.map(|hash| Self::from_bundle(&bundle.language_model(&hash)?)).collect()
+        let embeddings = config["tagger"]["embeddings"].as_array().into_iter().flatten();
+        let mut hashes: Vec<&str> = embeddings.filter_map(|e| e["model"].as_str()).collect();
+        hashes.dedup();
+        let load = |hash| Self::from_bundle(&bundle.language_model(hash)?);
+        hashes.into_iter().map(load).collect()
     }
 
     /// Loads a model from its files. While one with the same content is in use

@@ -18,7 +18,7 @@ mod score;
 pub(crate) mod train;
 
 pub(crate) use config::KIND;
-#[cfg(feature = "train")]
+#[cfg(any(test, feature = "train"))]
 pub(crate) use config::LanguageModelModel;
 pub use config::{LanguageModelConfig, ReadingDirection};
 pub use generate::Sampling;

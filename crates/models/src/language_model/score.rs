@@ -209,3 +209,171 @@ fn log_sum_exp(row: &[f32]) -> f64 {
     let sum: f64 = row.iter().map(|score| f64::from((score - top).exp())).sum();
     f64::from(top) + sum.ln()
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use glossator_hub::{FORMAT, StoredPrecision};
+    use glossator_nn::{Rng, Weights, init};
+    use glossator_text::Dictionary;
+
+    use super::*;
+    use crate::language_model::{KIND, LanguageModelConfig, config::LanguageModelModel};
+
+    const HIDDEN: usize = 12;
+    const EMBEDDING: usize = 5;
+    /// What the model knows beside the line end.
+    pub(in crate::language_model) const KNOWN: &str = "abcde .ß";
+
+    /// A language model of random weights, which are the same in both
+    /// directions; `bias` is that of the unknown character.
+    pub(in crate::language_model) fn model(
+        direction: ReadingDirection,
+        bias: f32,
+    ) -> LanguageModel {
+        let mut dictionary = Dictionary::with_unknown();
+        for c in KNOWN.chars().chain(['\n']) {
+            dictionary.add(&c.to_string());
+        }
+        let items = dictionary.len();
+        let shapes = [
+            ("encoder.weight", vec![items, EMBEDDING]),
+            ("rnn.weight_ih_l0", vec![4 * HIDDEN, EMBEDDING]),
+            ("rnn.weight_hh_l0", vec![4 * HIDDEN, HIDDEN]),
+            ("rnn.bias_ih_l0", vec![4 * HIDDEN]),
+            ("rnn.bias_hh_l0", vec![4 * HIDDEN]),
+            ("decoder.weight", vec![items, HIDDEN]),
+            ("decoder.bias", vec![items]),
+        ];
+        let (mut weights, mut rng) = (Weights::new(), Rng::new(3, "test", 0));
+        for (name, shape) in shapes {
+            // What was read before is to count for more than the biases.
+            let bound = if name == "decoder.weight" { 4.0 } else { 1.0 };
+            let mut values = init::uniform(&mut rng, shape.iter().product(), bound);
+            if name == "decoder.bias" {
+                values[0] = bias;
+            }
+            weights.insert(name, shape, values);
+        }
+        let language_model = LanguageModelConfig {
+            direction,
+            hidden_dim: HIDDEN,
+            embedding_dim: EMBEDDING,
+            ..LanguageModelConfig::default()
+        };
+        let (kind, precision) = (KIND.to_owned(), StoredPrecision::F32);
+        let model = LanguageModelModel {
+            kind,
+            format: FORMAT,
+            precision,
+            language_model,
+            development: None,
+        };
+        LanguageModel::from_weights("test", "", model, dictionary, weights).unwrap()
+    }
+
+    fn both() -> [LanguageModel; 2] {
+        [ReadingDirection::Forward, ReadingDirection::Backward].map(|way| model(way, 0.0))
+    }
+
+    /// A text of lines of known characters.
+    pub(in crate::language_model) fn text(characters: usize) -> String {
+        let mut rng = Rng::new(5, "text", 0);
+        let known: Vec<char> = KNOWN.chars().chain(['\n']).collect();
+        let mut text: String = (1..characters).map(|_| known[rng.below(known.len())]).collect();
+        text.push('\n');
+        text
+    }
+
+    #[track_caller]
+    fn close(got: f64, want: f64, tolerance: f64) {
+        assert!((got / want - 1.0).abs() < tolerance, "{got} is not {want}");
+    }
+
+    #[test]
+    fn a_text_read_in_several_places_scores_as_one_read_through() {
+        for model in both() {
+            for characters in [WARM_UP, 2 * STREAM_CHARS - 1, 3 * STREAM_CHARS + 77] {
+                let text = text(characters);
+                let through = model.score_documents(&[&text]).unwrap()[0];
+                let places = model.score(&text).unwrap();
+                assert_eq!((through.characters, through.unknown), (characters, 0));
+                assert_eq!((places.characters, places.unknown), (characters, 0));
+                // Without the warm-up they differ by some hundred thousandths.
+                close(places.nats, through.nats, 1e-8);
+            }
+        }
+    }
+
+    #[test]
+    fn documents_score_in_company_as_alone() {
+        let documents = ["ab cab.", "", "\n", "a", "de\n", "unkn\u{f6}wn", "ß\nß\nß"];
+        let mut documents = documents.map(str::to_owned).to_vec();
+        documents.extend([text(BATCH_CHARS), text(300), text(BATCH_CHARS + 1), text(2)]);
+        for model in both() {
+            let scores = model.score_documents(&documents).unwrap();
+            assert_eq!(scores.len(), documents.len());
+            for (document, score) in documents.iter().zip(scores) {
+                assert_eq!(model.score_documents(&[document]).unwrap(), [score], "{document}");
+                let body = document.strip_suffix('\n').unwrap_or(document);
+                let alone = model.score(&format!("{body}\n")).unwrap();
+                assert_eq!(score.characters, body.chars().count() + 1);
+                assert_eq!((alone.characters, alone.unknown), (score.characters, score.unknown));
+                close(alone.nats, score.nats, 1e-7);
+            }
+            assert!(model.score_documents::<&str>(&[]).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn unknown_characters_and_line_ends_are_counted() {
+        for model in both() {
+            let counts = |text: &str| {
+                let score = model.score(text).unwrap();
+                (score.characters, score.unknown)
+            };
+            assert_eq!(counts(""), (0, 0));
+            assert_eq!(counts("\n"), (1, 0));
+            assert_eq!(counts("a"), (1, 0));
+            assert_eq!(counts("a\u{e9}b\nß☃\u{1f600}\n"), (8, 3));
+            let empty = model.score_documents(&["", "\n", "☃"]).unwrap();
+            let counts: Vec<_> = empty.iter().map(|s| (s.characters, s.unknown)).collect();
+            assert_eq!(counts, [(1, 0), (1, 0), (2, 1)]);
+            assert_eq!(empty[0], empty[1]);
+        }
+        assert!(both()[0].score("").unwrap().bits_per_character().is_nan());
+    }
+
+    #[test]
+    fn the_probabilities_of_all_characters_add_up() {
+        let [model, _] = both();
+        let nats = |text: &str| model.score(text).unwrap().nats;
+        for before in ["", "a", "abc\n", "ß☃ "] {
+            let all = KNOWN.chars().chain(['\n', '☃']);
+            let next = |c| (nats(before) - nats(&format!("{before}{c}"))).exp();
+            let probabilities: Vec<f64> = all.map(next).collect();
+            close(probabilities.iter().sum(), 1.0, 1e-5);
+            assert!(probabilities.iter().all(|p| *p > 0.0), "{probabilities:?}");
+        }
+    }
+
+    #[test]
+    fn a_backward_model_reads_from_the_end() {
+        let [forward, backward] = both();
+        let score = forward.score("ab ca\u{e9}.\n").unwrap();
+        assert_eq!(backward.score(".\u{e9}ac ba\n").unwrap(), score);
+        assert_ne!(backward.score("ab ca\u{e9}.\n").unwrap(), score);
+        let documents = forward.score_documents(&["ab ca"]).unwrap();
+        assert_eq!(backward.score_documents(&["ac ba"]).unwrap(), documents);
+    }
+
+    #[test]
+    fn figures_of_a_score_belong_together() {
+        let mut score = TextScore { characters: 3, unknown: 1, nats: 3.0 * 2f64.ln() };
+        close(score.bits_per_character(), 1.0, 1e-12);
+        close(score.perplexity(), 2.0, 1e-12);
+        score += TextScore { characters: 1, unknown: 0, nats: 5.0 * 2f64.ln() };
+        close(score.bits_per_character(), 2.0, 1e-12);
+        assert_eq!((score.characters, score.unknown), (4, 1));
+        assert!(score.to_string().contains("unknown characters  1 (25.00 %)"), "{score}");
+    }
+}

@@ -93,6 +93,9 @@ impl TaggerConfig {
         if !count(self.reprojection_dim.unwrap_or(1), MAX_DIM) {
             return Some(("tagger.reprojection_dim", from_one(MAX_DIM)));
         }
+        if !self.reprojection && self.reprojection_dim.is_some() {
+            return Some(("tagger.reprojection_dim", "needs `reprojection = true`".to_owned()));
+        }
         if !count(self.layers, MAX_PARTS) {
             return Some(("tagger.layers", from_one(MAX_PARTS)));
         }
@@ -180,6 +183,6 @@ mod tests {
         let config: TaggerConfig = toml::from_str("cell = \"lstm\"").unwrap();
         assert_eq!(config.cell, CellKind::Lstm);
         let error = toml::from_str::<TaggerConfig>("cell = \"lstn\"").unwrap_err();
-        assert!(error.to_string().contains("expected one of: lstm"), "{error}");
+        assert!(error.to_string().contains("expected one of `lstm`"), "{error}");
     }
 }

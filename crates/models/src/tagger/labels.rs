@@ -84,6 +84,7 @@ impl Labels {
         self.scheme
     }
 
+    #[cfg(feature = "train")]
     pub(crate) fn names(&self) -> Vec<String> {
         self.tags.iter().map(|tag| tag.to_string()).collect()
     }

@@ -124,8 +124,8 @@ impl Pass {
         if let Some(Plan { block_chars, period, offset, max_chars }) = plan {
             hash.update(format!("\nheld out {block_chars} {period} {offset} {max_chars}"));
         }
-        for Split { n_chars, n_documents, .. } in &splits {
-            hash.update(format!("\nsplit {n_chars} {n_documents}"));
+        for Split { n_chars, n_documents, first_file, .. } in &splits {
+            hash.update(format!("\nsplit {n_chars} {n_documents} {first_file}"));
         }
         let fingerprint = format!("{:x}", hash.finalize());
         Scanned { files, tallies, plan, counts, splits, held_out, fingerprint }

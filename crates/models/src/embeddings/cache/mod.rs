@@ -138,6 +138,11 @@ impl VectorCache {
         Ok(())
     }
 
+    /// Whether so many values more would be kept.
+    pub(crate) fn takes(&self, n_values: usize) -> bool {
+        self.file.is_some() || self.bytes() + n_values * size_of::<f32>() <= self.max_bytes
+    }
+
     /// Blocks in memory.
     pub(crate) fn len(&self) -> usize {
         lock(&self.memory).blocks.len()
@@ -155,7 +160,8 @@ impl VectorCache {
 
     fn warn(&self, path: &Path, reason: &str) {
         let effect = "vectors that do not fit into memory are computed again";
-        *lock(&self.warning) = Some(format!("{}: {reason}; {effect}", path.display()));
+        let warning = format!("{}: {reason}; {effect}", path.display());
+        lock(&self.warning).get_or_insert(warning);
     }
 }
 

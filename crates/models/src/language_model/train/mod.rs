@@ -6,6 +6,7 @@ mod streams;
 mod task;
 
 use glossator_hub::Bundle;
+use glossator_text::raw::documents;
 use glossator_train::{Outcome, run};
 
 use super::{LanguageModel, TextScore};
@@ -19,19 +20,26 @@ use card::Card;
 use start::Start;
 use task::LanguageModelTask;
 
+/// Bytes of test text that are in memory at a time.
+const PIECE: usize = 4 << 20;
+
 /// Trains a language model; `None` if the run was interrupted.
 pub(crate) fn train(config: &LanguageModelRunConfig, run_: Run<'_>) -> Result<Option<Trained>> {
     let Run { options, observers, command } = run_;
     options.check()?;
     let start = Start::new(config)?;
     let out = options.out.clone();
-    keep_config(&out, config, options.resume)?;
+    // What is written down is what is trained: a model that is trained on from
+    // has its own architecture.
+    let language_model = start.model.language_model.clone();
+    let resolved = LanguageModelRunConfig { language_model, ..config.clone() };
+    keep_config(&out, &resolved, options.resume)?;
     let mut task = LanguageModelTask::new(config, start)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
         Outcome::Finished(summary) => summary,
     };
-    keep_config(&out, config, false)?;
+    keep_config(&out, &resolved, false)?;
     let best = LanguageModel::from_bundle(&Bundle::folder(&out))?;
     let dev = best.score(task.development())?;
     let test = match &config.data.test {
@@ -59,7 +67,18 @@ pub(crate) fn statistics(config: &LanguageModelRunConfig) -> Result<TextStatisti
     })
 }
 
-/// Scores the text of a file or folder.
+/// Scores the text of a file or folder, in pieces that fit into memory.
 fn score_file(model: &LanguageModel, path: &std::path::Path) -> Result<TextScore> {
-    model.score(&start::text_of(path, usize::MAX)?)
+    let (mut score, mut piece) = (TextScore::default(), String::new());
+    for document in documents(path)? {
+        piece.push_str(&document?.text);
+        if piece.len() >= PIECE {
+            score += model.score(&piece)?;
+            piece.clear();
+        }
+    }
+    if !piece.is_empty() {
+        score += model.score(&piece)?;
+    }
+    Ok(score)
 }

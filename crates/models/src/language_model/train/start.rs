@@ -13,7 +13,7 @@ use glossator_text::{
 use crate::{
     Error, LanguageModelRunConfig, Result,
     language_model::{
-        KIND, LanguageModel, LanguageModelConfig, LanguageModelModel,
+        KIND, LanguageModel, LanguageModelConfig, LanguageModelModel, ReadingDirection,
         infer::{DICTIONARY, WEIGHTS},
     },
 };
@@ -36,6 +36,10 @@ impl Start {
             let missing =
                 |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
             std::fs::metadata(path).map_err(missing)?;
+        }
+        if let Some(test) = &data.test {
+            // What is wrong with it is said now, not after days of training.
+            read_through(test)?;
         }
         let max_chars = data.dev_chars;
         let held_out = data.dev.is_none().then_some(HeldOut { seed: config.seed, max_chars });
@@ -86,9 +90,21 @@ fn from_model(
         unknown: own.unknown,
         ..model.language_model
     };
-    if let Some((key, reason)) = language_model.problem() {
-        let problem = format!("{key} {reason}");
-        return Err(Error::Config { path: name.into(), line: None, problem });
+    let refused = |problem: String| Err(Error::Config { path: name.into(), line: None, problem });
+    if own.direction != language_model.direction {
+        let reads = match language_model.direction {
+            ReadingDirection::Forward => "forward",
+            ReadingDirection::Backward => "backward",
+        };
+        return refused(format!(
+            "it reads {reads}: set language_model.direction to \"{reads}\" to train on from it"
+        ));
+    }
+    if config.data.dictionary.is_some() {
+        return refused("it has a dictionary of its own: leave data.dictionary out".to_owned());
+    }
+    if language_model.document_delimiter != own.document_delimiter {
+        return refused("its documents do not end with lines, as training text does".to_owned());
     }
     Ok((language_model, dictionary, weights))
 }
@@ -105,6 +121,9 @@ fn dictionary(config: &LanguageModelRunConfig, text: &RawText) -> Result<Diction
         .map_err(|error| problem(format!("no list of characters in JSON: {error}")))?;
     if dictionary.iter().next() != Some("<unk>") || dictionary.len() < 2 {
         return Err(problem("the list must begin with \"<unk>\", and characters follow".into()));
+    }
+    if let Some(item) = dictionary.iter().skip(1).find(|item| item.chars().nth(1).is_some()) {
+        return Err(problem(format!("`{item}` is more than one character")));
     }
     match dictionary.get(&config.language_model.document_delimiter) {
         None => Err(problem("the line break \"\\n\" must be one of the characters".into())),
@@ -124,6 +143,21 @@ fn of_text(config: &LanguageModelRunConfig, text: &RawText) -> Dictionary {
     dictionary
 }
 
+/// Reads a file or folder from end to end.
+fn read_through(path: &Path) -> Result<()> {
+    let mut empty = true;
+    for document in documents(path)? {
+        document?;
+        empty = false;
+    }
+    if empty { Err(no_text(path)) } else { Ok(()) }
+}
+
+fn no_text(path: &Path) -> Error {
+    let problem = "the file holds no text".to_owned();
+    Error::Data { path: path.to_owned(), line: None, problem }
+}
+
 /// The documents of a file or folder as one text; of a longer one the first
 /// `max_chars` characters, to the end of a document.
 pub(super) fn text_of(path: &Path, max_chars: usize) -> Result<String> {
@@ -137,10 +171,7 @@ pub(super) fn text_of(path: &Path, max_chars: usize) -> Result<String> {
         }
     }
     match text.is_empty() {
-        true => {
-            let problem = "the file holds no text".to_owned();
-            Err(Error::Data { path: path.to_owned(), line: None, problem })
-        }
+        true => Err(no_text(path)),
         false => Ok(text),
     }
 }

@@ -153,3 +153,7 @@ fn upper(c: char) -> char {
 fn one(c: char, mut changed: impl ExactSizeIterator<Item = char>) -> char {
     if changed.len() == 1 { changed.next().unwrap_or(c) } else { c }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

@@ -31,6 +31,11 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
     let out = options.out.clone();
     // A resumed run keeps its own copy until it is known to fit.
     keep_config(&out, config, options.resume)?;
+    for prepared in &start.embeddings {
+        prepared.read_ahead(&corpora.train, &cache, &options.stop)?;
+        prepared.read_ahead(&corpora.dev, &cache, &options.stop)?;
+    }
+    let made_anew = start.made_anew.clone();
     let mut task = TaggerTask::new(config, start, &corpora)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
@@ -48,7 +53,7 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
         Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     let (dev, test) = (Scores::Tags(dev), test.map(Scores::Tags));
-    let warnings = cache.warning().into_iter().collect();
+    let warnings = made_anew.into_iter().chain(cache.warning()).collect();
     Ok(Some(Trained { summary, folder: out, dev, test, warnings }))
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Start {
     pub(super) embeddings: Vec<Prepared>,
     /// Weights of the model that is trained on from.
     weights: Weights,
+    /// What of that model could not be taken over.
+    pub(super) made_anew: Option<String>,
 }
 
 impl Start {
@@ -46,7 +48,7 @@ impl Start {
             *embedding = prepared.config.clone();
             embeddings.push(prepared);
         }
-        Ok(Self { tagger, labels, embeddings, weights: Weights::new() })
+        Ok(Self { tagger, labels, embeddings, weights: Weights::new(), made_anew: None })
     }
 
     /// Takes architecture, dictionaries and weights of a model; its labels
@@ -85,7 +87,10 @@ impl Start {
             return Err(Error::Config { path: name.into(), line: None, problem });
         }
         let labels = if keep { own } else { labels };
-        Ok(Self { tagger, labels, embeddings, weights })
+        let made_anew = (!keep).then(|| {
+            format!("the data has labels that {name} lacks: its weights of labels were made anew")
+        });
+        Ok(Self { tagger, labels, embeddings, weights, made_anew })
     }
 
     /// Overwrites parameters by the model's, where name and size agree.

@@ -49,10 +49,6 @@ impl<'a> TaggerTask<'a> {
     ) -> Result<Self> {
         let tagger = start.tagger.clone();
         let labels = start.labels.clone();
-        for prepared in &start.embeddings {
-            prepared.read_ahead(&corpora.train)?;
-            prepared.read_ahead(&corpora.dev)?;
-        }
         let rng = &mut Rng::new(config.seed, "init", 0);
         let mut params = ParamSet::new();
         let mut embeddings = Vec::new();
