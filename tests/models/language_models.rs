@@ -187,3 +187,35 @@ fn a_language_model_is_in_memory_once_and_only_while_it_is_used() {
     let again = load(&b).unwrap();
     assert_eq!(again.name(), b.display().to_string(), "it is loaded anew");
 }
+
+#[test]
+fn test_text_that_cannot_be_read_is_refused_before_training() {
+    let folder = folder();
+    std::fs::write(folder.path().join("test.txt"), b"fine\nnot \xFF fine\n").unwrap();
+    let place = (folder.path(), CONFIG, "none");
+    let error = run(place, &["data.test=test.txt"], RunOptions::default(), &mut []).unwrap_err();
+    assert!(error.to_string().contains("test.txt:2"), "{error}");
+    assert!(!folder.path().join("none").exists());
+}
+
+#[test]
+fn a_given_dictionary_holds_single_characters() {
+    let folder = folder();
+    let dictionary = folder.path().join("dictionary.json");
+    for (items, reason) in [
+        (r#"["<unk>", "\n", "the"]"#, "`the` is more than one character"),
+        (r#"["\n", "a"]"#, "must begin with"),
+        (r#"["<unk>", "a"]"#, "the line break"),
+    ] {
+        std::fs::write(&dictionary, items).unwrap();
+        let place = (folder.path(), CONFIG, "none");
+        let settings = ["data.dictionary=dictionary.json"];
+        let error = run(place, &settings, RunOptions::default(), &mut []).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    std::fs::write(&dictionary, r#"["<unk>", "\n", " ", "e", "t"]"#).unwrap();
+    let settings = ["data.dictionary=dictionary.json", "training.max_steps=1"];
+    let trained = complete(folder.path(), CONFIG, "small", &settings);
+    let model = load(&trained.folder).unwrap();
+    assert!(model.dictionary().len() == 5 && model.knows('e') && !model.knows('a'));
+}

@@ -326,4 +326,20 @@ mod tests {
         drop(first);
         Folder::open(dir.path(), true).unwrap();
     }
+
+    #[test]
+    fn a_new_run_removes_language_models_and_nothing_else_of_lm() {
+        let dir = tempfile::tempdir().unwrap();
+        let models = dir.path().join("lm");
+        let hash = models.join("0123456789abcdef".repeat(4));
+        put(&hash, "old");
+        put(&models.join("mine"), "kept");
+        Folder::open(dir.path(), false).unwrap();
+        assert!(!hash.exists());
+        assert_eq!(get(&models.join("mine")).as_deref(), Some("kept"));
+        fs::remove_dir_all(models.join("mine")).unwrap();
+        put(&hash, "old");
+        Folder::open(dir.path(), false).unwrap();
+        assert!(!models.exists());
+    }
 }

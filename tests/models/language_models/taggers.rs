@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use glossator::{Position, models::Bundle, segment};
+use glossator::{Position, errors::TrainingError, models::Bundle, segment, training::Event};
 
 use super::*;
 
@@ -258,4 +258,34 @@ fn the_cache_changes_nothing() {
     let no_memory = [on_disk[0], "cache.memory_mb=0"];
     assert!(model("third", &no_memory) == want, "the folder alone");
     assert!(read(folder, "vectors/vectors.bin") == kept, "all was found");
+}
+
+/// Removes a folder when the training begins.
+struct Removes(PathBuf);
+
+impl Observer for Removes {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), TrainingError> {
+        if matches!(event, Event::Started { .. }) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_language_model_that_goes_away_in_training_is_in_the_tagger() {
+    let folder = with_models();
+    let mut observers: [Box<dyn Observer>; 1] = [Box::new(Removes(folder.path().join("forward")))];
+    let place = (folder.path(), TAGGER, "ner");
+    let trained = run(place, &[], RunOptions::default(), &mut observers).unwrap();
+    tagger(&trained.expect("nothing interrupts it").folder).unwrap();
+}
+
+#[test]
+fn a_tagger_can_be_trained_on_in_its_own_folder() {
+    let folder = with_models();
+    complete(folder.path(), TAGGER, "ner", &[]);
+    let again = complete(folder.path(), TAGGER, "ner", &["init_from=./ner"]);
+    let again = tagger(&again.folder).unwrap();
+    assert!(labels(&[&again], &sentences(), 100).iter().any(|line| line.contains("SUB")));
 }

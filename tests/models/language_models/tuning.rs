@@ -16,8 +16,7 @@ fn a_model_trained_on_keeps_its_shape_and_learns_the_new_text() {
         std::fs::write(folder.join("text.txt"), other_text(100) + "☃\n").unwrap();
         std::fs::write(folder.join("dev.txt"), other_text(30)).unwrap();
         let from = format!("init_from={}", trained.folder.display());
-        let opposite = if way == "forward" { "backward" } else { "forward" };
-        let direction = format!("language_model.direction={opposite}");
+        let direction = format!("language_model.direction={way}");
         let settings = [
             &*from,
             &direction,
@@ -42,6 +41,16 @@ fn a_model_trained_on_keeps_its_shape_and_learns_the_new_text() {
         let (before, after) = (score(&before), score(&after));
         let bits = [before, after].map(|score| score.bits_per_character());
         assert!(bits[1] < 0.8 * bits[0], "{way}: {bits:?}");
+
+        let opposite = if way == "forward" { "backward" } else { "forward" };
+        let opposite = format!("language_model.direction={opposite}");
+        for (setting, reason) in
+            [(&*opposite, "it reads"), ("data.dictionary=text.txt", "a dictionary of its own")]
+        {
+            let settings = [&settings[..2], &[setting]].concat();
+            let error = run((folder, CONFIG, "no"), &settings, RunOptions::default(), &mut []);
+            assert!(error.unwrap_err().to_string().contains(reason), "{setting}");
+        }
 
         // With next to no learning, it still is what it was.
         let still = [&settings[..7], &["training.max_steps=1", "training.learning_rate=1e-9"]];

@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(hash(&LANGUAGE_MODEL[1..]), HASH);
         assert_ne!(hash(&LANGUAGE_MODEL[2..]), HASH);
         // The same bytes in a row, cut elsewhere.
-        assert_ne!(hash(&[("a.json", b"xb.json")]), hash(&[("a.json", b"x"), ("b.json", b"")]));
+        let cut: &[(&str, &[u8])] = &[("config.json", b"x"), ("tokenizer.json", b"")];
+        assert_ne!(hash(&[("config.json", b"xtokenizer.json")]), hash(cut));
         // A tagger's own hash is not that of its language models.
         const OWN: &[(&str, &[u8])] = &[TAGGER[0], TAGGER[1], TAGGER[6]];
         assert_eq!(hash(OWN), hash(TAGGER));
@@ -208,9 +209,11 @@ mod tests {
         fs::write(inner.join("model.safetensors"), "Weights").unwrap();
         both();
         fs::write(inner.join("model.safetensors"), "weights").unwrap();
-        fs::write(inner.join("more.json"), "{}").unwrap();
+        fs::write(inner.join("tokenizer.json"), "{}").unwrap();
         both();
-        fs::rename(inner.join("more.json"), inner.join("notes.txt")).unwrap();
+        fs::remove_file(inner.join("tokenizer.json")).unwrap();
+        // What belongs to no model changes nothing.
+        fs::write(inner.join("scores.json"), "{}").unwrap();
         fs::write(inner.join("README.md"), "# another card").unwrap();
         assert!(bundle.language_model(HASH).is_ok());
         fs::remove_file(inner.join("dictionary.json")).unwrap();

@@ -35,6 +35,10 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
         if number == 1
             && let Some(header) = header(line)
         {
+            if header.1 > MAX_DIM {
+                let found = header.1;
+                return Err(problem(1, format!("{found} dimensions, at most {MAX_DIM} are read")));
+            }
             (promised, vectors.dim) = (Some(header.0), header.1);
             continue;
         }
@@ -68,7 +72,7 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
 /// Words and dimensions, if this is a first line that tells them.
 fn header(line: &str) -> Option<(usize, usize)> {
     let (words, dim) = line.split_once(' ')?;
-    Some((words.parse().ok()?, dim.parse().ok().filter(|dim| (1..=MAX_DIM).contains(dim))?))
+    Some((words.parse().ok()?, dim.parse().ok().filter(|dim| *dim > 0)?))
 }
 
 /// A word, which may hold spaces, and its `dim` numbers.
@@ -125,6 +129,7 @@ mod tests {
             ("a 1 nan\n", "v.vec:1: the vector of `a` is not finite"),
             ("a 1 x\n", "v.vec:1: the vector of `a` holds"),
             ("", "v.vec:1: the file holds no vectors"),
+            ("2 18446744073709551615\na 1 2\n", "v.vec:1: 18446744073709551615 dimensions"),
         ] {
             let Err(error) = read_text(text, None) else { panic!("{text} was read") };
             assert!(error.to_string().contains(place), "{error}");

@@ -113,7 +113,9 @@ fn the_fingerprint_is_of_text_and_splits() {
     };
     let one = sha(&[("a.txt", b"one\ntwo\n"), ("b.txt", b"three\n")], 4);
     assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    assert_eq!(one, sha(&[("c.txt", b"one\r\n\r\ntwo\r\nthree")], 4));
+    assert_eq!(one, sha(&[("c.txt", b"one\r\n\r\ntwo\r\n"), ("d.txt", b"three")], 4));
+    // Files are shuffled, so it matters where they end.
+    assert_ne!(one, sha(&[("c.txt", b"one\ntwo\nthree")], 4));
     assert_ne!(one, sha(&[("a.txt", b"one\ntwo\nthree\n")], 5));
     assert_ne!(one, sha(&[("a.txt", b"one\ntwo\nthree!\n")], 4));
     assert_ne!(one, sha(&[("a.txt", b"two\none\nthree\n")], 4));
