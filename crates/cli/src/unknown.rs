@@ -42,7 +42,7 @@ impl fmt::Display for Unknown {
         match kinds.len() {
             0 => Ok(()),
             n if n <= SHOWN => write!(f, ": {shown}"),
-            n => write!(f, ": {shown} and {} more kinds", n - SHOWN),
+            n => write!(f, ": {shown} and {} more", n - SHOWN),
         }
     }
 }
@@ -58,6 +58,6 @@ mod tests {
         assert_eq!((unknown.count(), unknown.characters), (4, 7));
         assert_eq!(unknown.to_string(), "4 of 7 (57.14 %): я \\u{7} б");
         unknown.add("0123456789", |_| false);
-        assert!(unknown.to_string().ends_with(" and 5 more kinds"), "{unknown}");
+        assert!(unknown.to_string().ends_with(" and 5 more"), "{unknown}");
     }
 }
