@@ -2,6 +2,7 @@
 
 mod check;
 mod corpus;
+mod distance;
 mod embed;
 mod eval;
 mod failures;
