@@ -40,13 +40,14 @@ impl Bundle {
                 Place::Memory(inner.collect())
             }
         };
-        let model = Self { name: format!("{}/lm/{hash:.12}", self.name), place };
+        let name = format!("{}/lm/{hash:.12}", self.name);
+        let model = Self { name, place, hash: None };
         let found = model.content_hash()?;
         if found != hash {
             let reason = format!("its files are not those that the hash names; theirs is {found}");
             return Err(self.damaged(&folder, reason));
         }
-        Ok(model)
+        Ok(Self { hash: Some(found), ..model })
     }
 
     /// The model in memory, whatever happens to its folder: its own files, those
@@ -59,7 +60,7 @@ impl Bundle {
             let content: Cow<'static, [u8]> = content.into_owned().into();
             (file, Arc::new(content))
         });
-        Ok(Self { name: self.name.clone(), place: Place::Memory(files.collect()) })
+        Ok(Self { name: self.name.clone(), place: Place::Memory(files.collect()), hash: None })
     }
 
     /// SHA-256, in lower-case hexadecimal, of what is computed with: all own
@@ -71,6 +72,9 @@ impl Bundle {
     /// # Errors
     /// If a file cannot be read.
     pub fn content_hash(&self) -> Result<String> {
+        if let Some(hash) = &self.hash {
+            return Ok(hash.clone());
+        }
         let mut hash = Sha256::new();
         for file in self.own_files()?.iter().filter(|file| !file.ends_with(".md")) {
             for part in [file.as_bytes(), &self.read(file)?] {

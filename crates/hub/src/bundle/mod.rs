@@ -25,6 +25,9 @@ pub const FORMAT: u64 = 1;
 pub struct Bundle {
     name: String,
     place: Place,
+    /// The content's hash, once it was computed and nothing can change since
+    /// but on disk.
+    hash: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ impl Bundle {
     /// A folder on disk.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self { name: path.display().to_string(), place: Place::Folder(path) }
+        Self { name: path.display().to_string(), place: Place::Folder(path), hash: None }
     }
 
     /// Files that are part of the program; a language model's are named
@@ -46,7 +49,7 @@ impl Bundle {
     pub fn built_in(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         let parts = files.iter().filter(|(file, _)| names::is_part(file));
         let files = parts.map(|&(file, bytes)| (file.to_owned(), Arc::new(bytes.into())));
-        Self { name: name.to_owned(), place: Place::Memory(files.collect()) }
+        Self { name: name.to_owned(), place: Place::Memory(files.collect()), hash: None }
     }
 
     /// The same with language models inside, each under the hash of its files.
