@@ -28,7 +28,7 @@ pub mod prelude;
 
 pub use glossator_models::{
     Embedder, EmbeddingConfig, Error, LanguageModel, LanguageModelConfig, ReadingDirection,
-    Sampling, Tagger, TaggerConfig, TextScore,
+    Sampling, Tagger, TaggerConfig, TextScore, TextScorer,
 };
 pub use glossator_text::{
     Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,

@@ -31,7 +31,7 @@ pub use embeddings::{
 };
 pub use error::Error;
 pub use language_model::{
-    LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore,
+    LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };
 pub use tagger::{Tagger, TaggerConfig};
 #[cfg(feature = "train")]

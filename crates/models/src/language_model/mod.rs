@@ -23,4 +23,4 @@ pub(crate) use config::LanguageModelModel;
 pub use config::{LanguageModelConfig, ReadingDirection};
 pub use generate::Sampling;
 pub use infer::LanguageModel;
-pub use score::TextScore;
+pub use score::{TextScore, TextScorer};

@@ -17,6 +17,8 @@ const STREAM_CHARS: usize = 4096;
 const WARM_UP: usize = 256;
 /// Characters of each stream that are read at a time.
 const WINDOW: usize = 256;
+/// Bytes of a text that comes in parts that are in memory at a time.
+const PIECE: usize = 4 << 20;
 /// Characters of documents that are scored at a time.
 const BATCH_CHARS: usize = 1 << 14;
 
@@ -68,7 +70,50 @@ impl fmt::Display for TextScore {
     }
 }
 
+/// Scores a text that comes document by document and may be larger than the
+/// memory; made by [`LanguageModel::scorer`].
+#[derive(Debug)]
+pub struct TextScorer<'a> {
+    model: &'a LanguageModel,
+    piece: String,
+    score: TextScore,
+}
+
+impl TextScorer<'_> {
+    /// Adds a document, with its line end.
+    ///
+    /// # Errors
+    /// If the model refuses its arguments.
+    pub fn add(&mut self, document: &str) -> Result<()> {
+        self.piece.push_str(document);
+        if self.piece.len() < PIECE { Ok(()) } else { self.read() }
+    }
+
+    /// The score of all that was added.
+    ///
+    /// # Errors
+    /// If the model refuses its arguments.
+    pub fn finish(mut self) -> Result<TextScore> {
+        self.read()?;
+        Ok(self.score)
+    }
+
+    fn read(&mut self) -> Result<()> {
+        if !self.piece.is_empty() {
+            self.score += self.model.score(&self.piece)?;
+            self.piece.clear();
+        }
+        Ok(())
+    }
+}
+
 impl LanguageModel {
+    /// Scores a text as [`score`](Self::score) does, in pieces of a few
+    /// megabytes.
+    pub fn scorer(&self) -> TextScorer<'_> {
+        TextScorer { model: self, piece: String::new(), score: TextScore::default() }
+    }
+
     /// Ids of a text, which may be followed by a delimiter, in the order in
     /// which this model reads it: behind a delimiter.
     fn reading_order(&self, text: &str) -> Vec<u32> {
@@ -375,5 +420,15 @@ pub(super) mod tests {
         close(score.bits_per_character(), 2.0, 1e-12);
         assert_eq!((score.characters, score.unknown), (4, 1));
         assert!(score.to_string().contains("unknown characters  1 (25.00 %)"), "{score}");
+    }
+
+    #[test]
+    fn a_text_that_comes_in_parts_scores_as_a_whole_one() {
+        let model = model(ReadingDirection::Forward, 0.0);
+        let documents = ["abba\n", "b\n", "cab\n"];
+        let mut scorer = model.scorer();
+        documents.iter().for_each(|document| scorer.add(document).unwrap());
+        assert_eq!(scorer.finish().unwrap(), model.score(&documents.concat()).unwrap());
+        assert_eq!(model.scorer().finish().unwrap(), TextScore::default());
     }
 }

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use glossator::{LanguageModel, TextScore, corpus::ReadOptions, training::check::Finding};
+use glossator::{
+    LanguageModel, TextScore, TextScorer, corpus::ReadOptions, training::check::Finding,
+};
 
 use crate::{
     exit::{BadData, Usage},
@@ -17,9 +19,7 @@ use crate::{
 
 /// Tokens of a window of sentences.
 const WINDOW: usize = 1 << 16;
-/// Bytes of text that are in memory to be read through in one piece.
-const PIECE: usize = 1 << 20;
-/// Characters of a paragraph, about as those of running text.
+/// Bytes of a paragraph, about as those of running text.
 const PARAGRAPH: usize = 500;
 /// Bits a character more than on the development text that make a text far.
 const FAR: f64 = 1.0;
@@ -63,38 +63,44 @@ fn read(
     options: ReadOptions,
     log: Log,
 ) -> anyhow::Result<Reading> {
-    let mut scores = vec![TextScore::default(); models.len()];
+    let mut scorers: Vec<TextScorer<'_>> = models.iter().map(|model| model.scorer()).collect();
     let mut unknown = Unknown::default();
-    let (mut paragraphs, mut length) = (String::new(), 0);
-    let mut score = |paragraphs: &mut String| -> anyhow::Result<()> {
-        let text = std::mem::take(paragraphs);
-        if !text.trim().is_empty() {
-            for (model, score) in models.iter().zip(&mut scores) {
-                *score += model.score(&format!("{}\n", text.trim()))?;
-            }
-        }
-        Ok(())
-    };
+    let mut paragraph = String::new();
     Input::open(&[text.to_owned()], options).windows(WINDOW, log, |window| {
         for sentence in &window {
-            let own = sentence.text().split_whitespace().collect::<Vec<_>>().join(" ");
-            unknown.add(&own, |c| models.iter().all(|model| model.knows(c)));
-            length += own.chars().count();
-            paragraphs.push_str(&own);
-            let ends = length > PARAGRAPH;
-            paragraphs.push(if ends { '\n' } else { ' ' });
-            length = if ends { 0 } else { length };
-            if ends && paragraphs.len() > PIECE {
-                score(&mut paragraphs)?;
+            for word in sentence.text().split_whitespace() {
+                let gap = if paragraph.is_empty() { "" } else { " " };
+                paragraph.extend([gap, word]);
+            }
+            if paragraph.len() > PARAGRAPH {
+                add(&mut scorers, models, &mut unknown, &mut paragraph)?;
             }
         }
         Ok(())
     })?;
-    score(&mut paragraphs)?;
+    add(&mut scorers, models, &mut unknown, &mut paragraph)?;
+    let scores = scorers.into_iter().map(TextScorer::finish).collect::<Result<Vec<_>, _>>()?;
     match scores[0].characters {
         0 => Err(BadData(format!("no text in {}", text.display())).into()),
         _ => Ok(Reading { scores, unknown }),
     }
+}
+
+/// Adds a paragraph, if there is one, to all scores.
+fn add(
+    scorers: &mut [TextScorer<'_>],
+    models: &[Arc<LanguageModel>],
+    unknown: &mut Unknown,
+    paragraph: &mut String,
+) -> anyhow::Result<()> {
+    if paragraph.is_empty() {
+        return Ok(());
+    }
+    unknown.add(paragraph, |c| models.iter().all(|model| model.knows(c)));
+    paragraph.push('\n');
+    scorers.iter_mut().try_for_each(|scorer| scorer.add(paragraph))?;
+    paragraph.clear();
+    Ok(())
 }
 
 /// A line a model and what follows from all.

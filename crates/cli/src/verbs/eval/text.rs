@@ -15,8 +15,6 @@ use self::rows::Rows;
 use super::{Args, By, WINDOW, nothing_in};
 use crate::{exit::Usage, input::Input, log::Log, scores::Metric};
 
-/// Bytes of text that are in memory to be read through in one piece.
-const PIECE: usize = 4 << 20;
 /// Bytes of a line that is not scored together with others.
 const LONG: usize = 1 << 14;
 
@@ -63,22 +61,14 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<TextScore> {
 
 /// Scores the lines of a file as one text.
 fn read_through(model: &LanguageModel, input: Input, log: Log) -> anyhow::Result<TextScore> {
-    let (mut score, mut text) = (TextScore::default(), String::new());
+    let mut scorer = model.scorer();
     input.windows(WINDOW, log, |window| {
         for line in lines(&window) {
-            text.push_str(line.text());
-            text.push('\n');
-            if text.len() >= PIECE {
-                score += model.score(&text)?;
-                text.clear();
-            }
+            scorer.add(&format!("{}\n", line.text()))?;
         }
         Ok(())
     })?;
-    if !text.is_empty() {
-        score += model.score(&text)?;
-    }
-    Ok(score)
+    Ok(scorer.finish()?)
 }
 
 /// Scores every line of a file by itself, and prints it.

@@ -20,9 +20,6 @@ use card::Card;
 use start::Start;
 use task::LanguageModelTask;
 
-/// Bytes of test text that are in memory at a time.
-const PIECE: usize = 4 << 20;
-
 /// Trains a language model; `None` if the run was interrupted.
 pub(crate) fn train(config: &LanguageModelRunConfig, run_: Run<'_>) -> Result<Option<Trained>> {
     let Run { options, observers, command } = run_;
@@ -67,18 +64,11 @@ pub(crate) fn statistics(config: &LanguageModelRunConfig) -> Result<TextStatisti
     })
 }
 
-/// Scores the text of a file or folder, in pieces that fit into memory.
+/// Scores the text of a file or folder.
 fn score_file(model: &LanguageModel, path: &std::path::Path) -> Result<TextScore> {
-    let (mut score, mut piece) = (TextScore::default(), String::new());
+    let mut scorer = model.scorer();
     for document in documents(path)? {
-        piece.push_str(&document?.text);
-        if piece.len() >= PIECE {
-            score += model.score(&piece)?;
-            piece.clear();
-        }
+        scorer.add(&document?.text)?;
     }
-    if !piece.is_empty() {
-        score += model.score(&piece)?;
-    }
-    Ok(score)
+    scorer.finish()
 }
