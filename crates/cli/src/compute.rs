@@ -30,7 +30,7 @@ pub struct Compute {
 pub struct Labelling {
     #[command(flatten)]
     pub compute: Compute,
-    /// Precision of the weights; auto: what the model's configuration names
+    /// Number format of weights and products
     #[arg(long, value_name = "PRECISION", default_value = "auto")]
     pub precision: Precision,
     /// Tokens computed together; changes speed and memory, never a result
@@ -41,8 +41,26 @@ pub struct Labelling {
 /// How weights are kept while they are computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Precision {
+    /// What the model's configuration names
     Auto,
+    /// 32-bit floats
     F32,
+    /// The upper halves of 32-bit floats
+    Bf16,
+    /// 8-bit integers
+    Int8,
+}
+
+impl Precision {
+    /// The number format to load a model for; none: the model's own.
+    pub fn chosen(self) -> Option<glossator::Precision> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some(glossator::Precision::F32),
+            Self::Bf16 => Some(glossator::Precision::Bf16),
+            Self::Int8 => Some(glossator::Precision::Int8),
+        }
+    }
 }
 
 impl Compute {

@@ -22,11 +22,13 @@ pub mod crf;
 mod error;
 pub mod gemm;
 pub mod op;
+mod peak;
 pub mod reference;
 mod schedule;
 mod simd;
 
 pub use error::Error;
+pub use peak::peak;
 pub use schedule::{Direction, Schedule, Step};
 pub use simd::Isa;
 

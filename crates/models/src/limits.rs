@@ -1,6 +1,7 @@
-//! What values a setting may have, and how a cell is named.
+//! What values a setting may have, and how what they name is called elsewhere.
 
-use glossator_nn::CellKind;
+use glossator_hub::StoredPrecision;
+use glossator_nn::{CellKind, Precision};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Largest dimension of anything.
@@ -21,6 +22,15 @@ pub(crate) fn count(n: usize, max: usize) -> bool {
 /// What is said of a number that is not.
 pub(crate) fn from_one(max: usize) -> String {
     format!("must be 1 to {max}")
+}
+
+/// The number format to compute in with weights that are stored so.
+pub(crate) fn precision(stored: StoredPrecision) -> Precision {
+    match stored {
+        StoredPrecision::F32 => Precision::F32,
+        StoredPrecision::Bf16 => Precision::Bf16,
+        StoredPrecision::Int8 => Precision::Int8,
+    }
 }
 
 pub(crate) fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {

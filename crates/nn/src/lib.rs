@@ -22,8 +22,9 @@ pub use embedding::{Embedding, embed};
 pub use error::Error;
 pub use glossator_kernels::{
     Direction, Error as KernelError, Isa, Schedule,
-    cells::{CellKind, Precision},
+    cells::CellKind,
     crf::{Crf, Mask, Posterior},
+    gemm::Precision,
     op::crf_loss,
 };
 pub use linear::{Linear, PackedLinear};

@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var};
 use glossator_kernels::{
     Isa,
-    gemm::{Init, Packed, Rows, product},
+    gemm::{Init, Packed, Precision, Rows, product},
     op,
 };
 
@@ -67,7 +67,8 @@ pub struct PackedLinear {
 }
 
 impl PackedLinear {
-    /// Takes the weights of the [`Linear`] layer of that name.
+    /// Takes the weights of the [`Linear`] layer of that name, to be computed
+    /// with in a number format.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
@@ -76,10 +77,11 @@ impl PackedLinear {
         name: &str,
         input_dim: usize,
         output_dim: usize,
+        precision: Precision,
     ) -> Result<Self> {
         let weight = weights.take(&format!("{name}.weight"), &[output_dim, input_dim])?;
         Ok(Self {
-            weight: Packed::transposed(Isa::detect(), &weight, output_dim, input_dim),
+            weight: Packed::transposed(Isa::detect(), precision, &weight, output_dim, input_dim),
             bias: weights.take(&format!("{name}.bias"), &[output_dim])?,
         })
     }

@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use glossator_nn::{
-    CellKind, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet, Rng, Rnn, RnnInput, RnnShape,
-    Weights, init,
+    CellKind, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet, Precision, Rng, Rnn,
+    RnnInput, RnnShape, Weights, init,
 };
 
 fn values(len: usize, purpose: &str) -> Vec<f32> {
@@ -30,7 +30,7 @@ fn a_linear_layer_gives_the_same_bits_trained_and_packed() {
     let linear = Linear::new(&mut params, "out", 13, 70, &mut Rng::new(2, "init", 0)).unwrap();
     params.set_values("out.bias", values(70, "bias")).unwrap();
     let mut weights = Weights::from_params(&params).unwrap();
-    let packed = PackedLinear::new(&mut weights, "out", 13, 70).unwrap();
+    let packed = PackedLinear::new(&mut weights, "out", 13, 70, Precision::F32).unwrap();
     weights.finish().unwrap();
     for rows in [1, 2, 9] {
         let x = values(rows * 13, "input");
@@ -47,7 +47,7 @@ fn recurrent_layers_give_the_same_bits_trained_and_packed() {
     for (n_layers, bidirectional) in [(1, false), (1, true), (2, false), (2, true)] {
         let shape = lstm(6, 20, n_layers, bidirectional);
         let (rnn, mut weights) = trained(shape);
-        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+        let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
         weights.finish().unwrap();
         let out = rnn.forward(&tensor, &lengths, 0.0, &mut Rng::new(3, "dropout", 0)).unwrap();
         assert_eq!(out.hidden.dims(), [18, shape.output_dim()]);
@@ -65,20 +65,12 @@ fn final_states_of_ids_are_those_of_their_rows() {
     for bidirectional in [false, true] {
         let shape = lstm(6, 20, 1, bidirectional);
         let (rnn, mut weights) = trained(shape);
-        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+        let packed =
+            PackedRnn::of_table(&mut weights, "rnn", shape, Precision::F32, &table).unwrap();
         let out = rnn.forward(&tensor, &lengths, 0.0, &mut Rng::new(3, "dropout", 0)).unwrap();
-        let tables = packed.tables(&table).unwrap();
-        assert_eq!(
-            plain(&out.last),
-            packed
-                .read(RnnInput::Ids { tables: &tables, ids: &ids }, &lengths, None, Keep::Last)
-                .unwrap()
-        );
-        assert!(
-            packed
-                .read(RnnInput::Ids { tables: &tables, ids: &[9; 8] }, &lengths, None, Keep::Last)
-                .is_err()
-        );
+        let read = |ids| packed.read(RnnInput::Ids(ids), &lengths, None, Keep::Last);
+        assert_eq!(plain(&out.last), read(&ids).unwrap());
+        assert!(read(&[9; 8]).is_err());
     }
 }
 
@@ -87,7 +79,7 @@ fn inference_gives_the_same_bits_for_any_threads_and_company() {
     // Eight sequences at a time make a step large enough to be shared out.
     let shape = lstm(40, 256, 2, true);
     let (_, mut weights) = trained(shape);
-    let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
+    let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
     let lengths = [9, 4, 0, 12, 1, 7, 7, 3, 5, 10];
     let x = values(58 * 40, "input");
     let run = |threads: usize, x: &[f32], lengths: &[usize]| {
@@ -111,7 +103,7 @@ fn absurd_dimensions_are_an_error_of_shape() {
     let (_, weights) = trained(lstm(6, 20, 1, true));
     for (input_dim, hidden_dim) in [(6, usize::MAX), (usize::MAX, 20), (6, 1 << 62), (6, 21)] {
         let shape = lstm(input_dim, hidden_dim, 1, true);
-        let error = PackedRnn::new(&mut weights.clone(), "rnn", shape);
+        let error = PackedRnn::new(&mut weights.clone(), "rnn", shape, Precision::F32);
         assert!(matches!(error, Err(Error::Shape { .. })), "{input_dim} {hidden_dim}");
     }
 }
@@ -123,10 +115,10 @@ fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
     for n_layers in [1, 2] {
         let shape = lstm(6, 20, n_layers, false);
         let (_, mut weights) = trained(shape);
-        let packed = PackedRnn::new(&mut weights, "rnn", shape).unwrap();
-        let tables = packed.tables(&table).unwrap();
+        let packed =
+            PackedRnn::of_table(&mut weights, "rnn", shape, Precision::F32, &table).unwrap();
         let read = |ids: &[u32], lengths: &[usize], state: Option<&mut _>, keep: Keep<'_>| {
-            packed.read(RnnInput::Ids { tables: &tables, ids }, lengths, state, keep).unwrap()
+            packed.read(RnnInput::Ids(ids), lengths, state, keep).unwrap()
         };
         let whole = read(&ids, &lengths, None, Keep::Tokens);
         let mut state = packed.zero_state(3);

@@ -87,7 +87,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         return Err(Usage("vectors are no text for a terminal: name a file with -o".into()).into());
     }
     args.labelling.compute.prepare(log)?;
-    let embedder = Embedder::load(&args.model)?;
+    let embedder = Embedder::load_in(&args.model, args.labelling.precision.chosen())?;
     let dim = embedder.dim();
     let mut output = Output::create(path)?;
     let mut writer = form.writer(output.writer(), path, dim).map_err(failed)?;

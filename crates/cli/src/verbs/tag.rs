@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use glossator::{
-    Annotation, Layer, Sentence, Tagger,
+    Annotation, Layer, Precision, Sentence, Tagger,
     corpus::{Offsets, OutputFormat, WriteOptions, writer},
 };
 
@@ -73,7 +73,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
     warn_of_what_has_no_place(args, log);
     args.labelling.compute.prepare(log)?;
-    let taggers = load(&args.models)?;
+    let taggers = load(&args.models, args.labelling.precision.chosen())?;
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
@@ -126,10 +126,10 @@ fn warn_of_what_has_no_place(args: &Args, log: Log) {
 }
 
 /// Loads models of different layers.
-fn load(names: &[String]) -> anyhow::Result<Vec<Tagger>> {
+fn load(names: &[String], precision: Option<Precision>) -> anyhow::Result<Vec<Tagger>> {
     let mut taggers: Vec<Tagger> = Vec::new();
     for name in names {
-        let tagger = Tagger::load(name)?;
+        let tagger = Tagger::load_in(name, precision)?;
         let layer = tagger.layer();
         if let Some(other) = taggers.iter().find(|other| other.layer() == layer) {
             let other = other.name();

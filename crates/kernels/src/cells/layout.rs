@@ -5,18 +5,9 @@ use crate::{
     Isa, Result,
     buffer::Buffer,
     error::{expect_len, size},
-    gemm::{Init, Packed, Rows, product},
+    gemm::{Init, Packed, Precision, Rows, product},
     simd::TILE_VECTORS,
 };
-
-/// Number format of packed weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-}
 
 /// Packed weights of a cell with four gates.
 ///
@@ -32,24 +23,40 @@ pub struct CellWeights {
 }
 
 impl CellWeights {
-    pub(super) fn new(weights: &Weights<'_>, isa: Isa) -> Result<Self> {
+    pub(super) fn new(weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<Self> {
         weights.check()?;
         let Weights { input_dim, hidden_dim, .. } = *weights;
         let order = Order { hidden_dim, isa };
-        let n = order.gates();
-        let mut bias = Buffer::zeros(n);
-        for (column, bias) in bias.iter_mut().enumerate() {
-            if let Some(row) = order.row(column) {
-                *bias = weights.bias_ih[row] + weights.bias_hh[row];
-            }
-        }
-        let row_of = |column| order.row(column);
+        let pack =
+            |rows, k| Packed::gathered(isa, precision, rows, k, order.gates(), |c| order.row(c));
         Ok(Self {
-            recurrent: Packed::gathered(isa, weights.weight_hh, hidden_dim, n, row_of),
-            input: Packed::gathered(isa, weights.weight_ih, input_dim, n, row_of),
-            bias,
+            recurrent: pack(weights.weight_hh, hidden_dim),
+            input: pack(weights.weight_ih, input_dim),
+            bias: order.bias(weights),
             hidden_dim,
         })
+    }
+
+    /// The input side of the pre-activations of each row of a table of inputs,
+    /// `[items, gate_dim]` in packed order, for [`Input::Table`]. It is made in
+    /// `f32`, once; the weights of the scan may then be packed without those of
+    /// the input (`input_dim` 0).
+    ///
+    /// # Errors
+    /// If a matrix has another size than the dimensions say, or `table` is no
+    /// whole number of rows.
+    pub fn tabulate(weights: &Weights<'_>, isa: Isa, table: &[f32]) -> Result<Vec<f32>> {
+        weights.check()?;
+        let items = table.len() / weights.input_dim.max(1);
+        expect_len("table", table.len(), size(items, weights.input_dim))?;
+        let order = Order { hidden_dim: weights.hidden_dim, isa };
+        let (k, n) = (weights.input_dim, order.gates());
+        let input =
+            Packed::gathered(isa, Precision::F32, weights.weight_ih, k, n, |c| order.row(c));
+        let mut gates = vec![0.0; items * n];
+        let init = Init::Bias(&order.bias(weights));
+        product(Rows::Major(table), items, &input, init, &mut gates);
+        Ok(gates)
     }
 
     /// Units.
@@ -123,6 +130,17 @@ impl Order {
         let (block, gate) = (vector / TILE_VECTORS, vector % TILE_VECTORS);
         let unit = block * self.lanes() + lane;
         (unit < self.hidden_dim).then_some(gate * self.hidden_dim + unit)
+    }
+
+    /// Both biases, added up.
+    fn bias(self, weights: &Weights<'_>) -> Buffer {
+        let mut bias = Buffer::zeros(self.gates());
+        for (column, bias) in bias.iter_mut().enumerate() {
+            if let Some(row) = self.row(column) {
+                *bias = weights.bias_ih[row] + weights.bias_hh[row];
+            }
+        }
+        bias
     }
 
     /// Weights `[gates * hidden_dim, columns]` with their rows in packed order.

@@ -22,7 +22,7 @@ use crate::{
     Isa, Result, Step,
     activation::{sigmoid, tanh},
     buffer::{Buffer, Shared},
-    gemm::{Sums, Tile, for_tiles, tile},
+    gemm::{Bf16, F32, Format, Int8, RowSums, Tile, Walk, Words, for_tiles},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
 
@@ -40,9 +40,7 @@ impl Cell for Lstm {
     }
 
     fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights> {
-        match precision {
-            Precision::F32 => CellWeights::new(weights, isa),
-        }
+        CellWeights::new(weights, isa, precision)
     }
 
     fn infer(
@@ -54,7 +52,9 @@ impl Cell for Lstm {
     ) -> Result<()> {
         input.check(batch.schedule.tokens(), weights.gate_dim())?;
         batch.check(weights.hidden_dim(), STATES)?;
-        let threads = rayon::current_num_threads();
+        // A worker of a pool has its share of the work, and waits for nobody.
+        let is_worker = rayon::current_thread_index().is_some();
+        let threads = if is_worker { 1 } else { rayon::current_num_threads() };
         Scan { weights, input, batch, threads, kept: None }.run(sink);
         Ok(())
     }
@@ -116,8 +116,9 @@ impl Scan<'_> {
     fn run(&self, sink: &mut dyn Sink) {
         let (schedule, order) = (self.batch.schedule, self.weights.order());
         let (units, dim) = (order.units(), order.hidden_dim);
-        let mut now = Buffer::zeros(schedule.lanes() * units);
-        let mut next = Buffer::zeros(schedule.lanes() * units);
+        let recurrent = &self.weights.recurrent;
+        let mut words = Words::zeros(recurrent, schedule.lanes());
+        let mut hidden = Buffer::zeros(schedule.lanes() * units);
         let mut cells = Buffer::zeros(schedule.lanes() * units);
         let zeros = vec![0.0; dim];
         for &s in schedule.empty() {
@@ -126,27 +127,31 @@ impl Scan<'_> {
         }
         for step in (0..schedule.n_steps()).map(|step| schedule.step(step)) {
             for &(lane, s) in step.starts {
-                for (n, state) in [&mut now, &mut cells].into_iter().enumerate() {
-                    let first = self.batch.initial(n, s as usize, dim).unwrap_or(&zeros);
-                    state[lane as usize * units..][..dim].copy_from_slice(first);
-                }
+                let first = |n| self.batch.initial(n, s as usize, dim).unwrap_or(&zeros);
+                words.set(lane as usize, first(0), dim, dim);
+                cells[lane as usize * units..][..dim].copy_from_slice(first(1));
             }
-            self.step(step, &now, Shared(next.as_mut_ptr()), Shared(cells.as_mut_ptr()));
+            self.step(step, &words, Shared(hidden.as_mut_ptr()), Shared(cells.as_mut_ptr()));
             for (lane, &token) in step.tokens.iter().enumerate() {
-                sink.token(token as usize, &next[lane * units..][..dim]);
+                sink.token(token as usize, &hidden[lane * units..][..dim]);
             }
             for &(lane, s) in step.ends {
                 let at = lane as usize * units;
-                sink.end(s as usize, &[&next[at..at + dim], &cells[at..at + dim]]);
+                sink.end(s as usize, &[&hidden[at..at + dim], &cells[at..at + dim]]);
             }
-            std::mem::swap(&mut now, &mut next);
+            words.set(0, &hidden[..step.tokens.len() * units], units, dim);
         }
     }
 
-    fn step(&self, step: Step<'_>, now: &[f32], next: Shared, cells: Shared) {
+    fn step(&self, step: Step<'_>, words: &Words, hidden: Shared, cells: Shared) {
         let packed = &self.weights.recurrent;
         let work = |panels: (usize, usize)| {
-            packed.isa().run(Panels { scan: self, tokens: step.tokens, now, next, cells, panels });
+            let panels = Panels { scan: self, tokens: step.tokens, words, hidden, cells, panels };
+            match packed.precision() {
+                Precision::F32 => packed.isa().run(In(panels, F32)),
+                Precision::Bf16 => packed.isa().run_short(In(panels, Bf16)),
+                Precision::Int8 => packed.isa().run_short(In(panels, Int8)),
+            }
         };
         let threads = self.threads;
         if threads == 1 || step.tokens.len() * packed.n() * packed.k() < PARALLEL {
@@ -164,73 +169,109 @@ impl Scan<'_> {
 struct Panels<'a> {
     scan: &'a Scan<'a>,
     tokens: &'a [u32],
-    now: &'a [f32],
-    next: Shared,
+    /// h_{t-1} of every lane.
+    words: &'a Words,
+    /// Out: h_t.
+    hidden: Shared,
+    /// In: c_{t-1}; out: c_t.
     cells: Shared,
     panels: (usize, usize),
 }
 
-impl Kernel for Panels<'_> {
+/// The same in a number format.
+struct In<'a, F>(Panels<'a>, F);
+
+impl<F: Format> Kernel for In<'_, F> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        for panel in self.panels.0..self.panels.1 {
-            let mut units = Units { step: &self, panel };
-            // SAFETY: the features are promised by the caller.
-            unsafe { for_tiles::<S, _>(self.tokens.len(), &mut units) };
+        let Panels { scan, tokens, words, panels, .. } = self.0;
+        let packed = &scan.weights.recurrent;
+        for panel in panels.0..panels.1 {
+            let own = packed.panel(panel, 0);
+            let is_last = panel + 1 == panels.1;
+            let walk = Walk {
+                b: packed,
+                panel,
+                first: 0,
+                words: packed.words(),
+                rows: words.row(0),
+                stride: words.stride(),
+                count: tokens.len(),
+                ahead: if is_last { std::ptr::null() } else { own.as_ptr_range().end },
+                ahead_len: own.len(),
+            };
+            let mut units = Units::<F> { step: &self.0, panel, format: self.1 };
+            // SAFETY: the features are promised by the caller; the words have
+            // rows for all lanes.
+            unsafe { for_tiles::<S, F, _>(&walk, &mut units) };
         }
     }
 }
 
 /// One step of one panel of units.
-struct Units<'a, 'b> {
+struct Units<'a, 'b, F> {
     step: &'b Panels<'a>,
     panel: usize,
+    #[expect(dead_code, reason = "names the format")]
+    format: F,
 }
 
-impl<S: Simd> Tile<S> for Units<'_, '_> {
+impl<F> Units<'_, '_, F> {
+    /// The input side of a lane's pre-activations.
+    ///
+    /// # Safety
+    /// The processor has the features of `S`.
     #[inline(always)]
-    unsafe fn rows<const R: usize>(&mut self, first: usize, index: usize, of: usize) {
-        let Panels { scan, tokens, now, next, cells, panels } = *self.step;
-        let packed = &scan.weights.recurrent;
-        let (gates, width) = (packed.n(), TILE_VECTORS * S::LANES);
+    unsafe fn input<S: Simd>(&self, lane: usize) -> RowSums<S> {
+        let Panels { scan, tokens, .. } = *self.step;
+        // SAFETY: tokens and units lie in the input, as `Input::check` ensured.
+        unsafe {
+            let row = scan.input.row(tokens[lane] as usize, scan.weights.gate_dim());
+            let row = row.add(self.panel * TILE_VECTORS * S::LANES);
+            std::array::from_fn(|v| S::load(row.add(v * S::LANES)))
+        }
+    }
+}
+
+impl<S: Simd, F: Format> Tile<S> for Units<'_, '_, F> {
+    #[inline(always)]
+    unsafe fn start(&mut self, lane: usize) -> RowSums<S> {
+        // SAFETY: promised by the caller.
+        unsafe { self.input::<S>(lane) }
+    }
+
+    #[inline(always)]
+    unsafe fn take(&mut self, lane: usize, mut sums: RowSums<S>) {
+        let Panels { scan, tokens, words, hidden, cells, .. } = *self.step;
+        let width = TILE_VECTORS * S::LANES;
+        let (gates, unit) = (scan.weights.gate_dim(), self.panel * S::LANES);
         let units = gates / TILE_VECTORS;
-        // SAFETY: rows, tokens and units lie in their buffers, as `Schedule` and
+        // SAFETY: lanes, tokens and units lie in their buffers, as `Schedule` and
         // `Input::check` ensure; no other panel has these units; the features
         // are promised by the caller.
         unsafe {
-            let token: [usize; R] = std::array::from_fn(|r| tokens[first + r] as usize);
-            let mut sums: Sums<S, R> = [[S::splat(0.0); TILE_VECTORS]; R];
-            for r in 0..R {
-                let row = scan.input.row(token[r], gates).add(self.panel * width);
-                for (v, sum) in sums[r].iter_mut().enumerate() {
-                    *sum = S::load(row.add(v * S::LANES));
+            if !F::CHAINED {
+                let scales = scan.weights.recurrent.scales(self.panel).as_ptr();
+                let input = self.input::<S>(lane);
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let columns = scales.wrapping_add(v * S::LANES);
+                    *sum = F::value::<S>(*sum, words.scale(lane), columns, input[v]);
                 }
             }
-            let panel = packed.panel(self.panel, 0);
-            // Each tile of this panel fetches its part of the next one.
-            let ahead = if self.panel + 1 < panels.1 {
-                panel.as_ptr().wrapping_add(panel.len() + index * (panel.len() / of))
-            } else {
-                std::ptr::null()
-            };
-            let a = std::array::from_fn(|r| now.as_ptr().add((first + r) * units));
-            tile::<S, R>(packed.k(), a, panel.as_ptr(), ahead, &mut sums);
-            for r in 0..R {
-                let unit = self.panel * S::LANES;
-                let at = (first + r) * units + unit;
-                let [i, f, g, o] = sums[r];
-                let (i, f) = (sigmoid::<S>(i), sigmoid::<S>(f));
-                let (g, o) = (tanh::<S>(g), sigmoid::<S>(o));
-                let c = S::fma(f, S::load(cells.at(at)), S::mul(i, g));
-                S::store(cells.at(at), c);
-                S::store(next.at(at), S::mul(o, tanh::<S>(c)));
-                if let Some(kept) = scan.kept {
-                    let row = kept.gates.at(token[r] * gates + self.panel * width);
-                    for (v, gate) in [i, f, g, o].into_iter().enumerate() {
-                        S::store(row.add(v * S::LANES), gate);
-                    }
-                    S::store(kept.cells.at(token[r] * units + unit), c);
+            let at = lane * units + unit;
+            let [i, f, g, o] = sums;
+            let (i, f) = (sigmoid::<S>(i), sigmoid::<S>(f));
+            let (g, o) = (tanh::<S>(g), sigmoid::<S>(o));
+            let c = S::fma(f, S::load(cells.at(at)), S::mul(i, g));
+            S::store(cells.at(at), c);
+            S::store(hidden.at(at), S::mul(o, tanh::<S>(c)));
+            if let Some(kept) = scan.kept {
+                let token = tokens[lane] as usize;
+                let row = kept.gates.at(token * gates + self.panel * width);
+                for (v, gate) in [i, f, g, o].into_iter().enumerate() {
+                    S::store(row.add(v * S::LANES), gate);
                 }
+                S::store(kept.cells.at(token * units + unit), c);
             }
         }
     }

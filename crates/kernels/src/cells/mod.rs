@@ -13,7 +13,8 @@ mod layout;
 mod lstm;
 mod parts;
 
-pub use layout::{CellWeights, Precision};
+pub use crate::gemm::Precision;
+pub use layout::CellWeights;
 pub use lstm::Lstm;
 
 use crate::{Isa, Result, Schedule};
@@ -153,7 +154,9 @@ pub trait Cell: Send + Sync {
     /// If this processor lacks the instruction set.
     fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights>;
 
-    /// Scans a batch, keeping nothing.
+    /// Scans a batch, keeping nothing. On a worker of a thread pool it stays on
+    /// that thread: independent scans are what threads share out. Elsewhere a
+    /// long step is shared out to the threads of the pool.
     ///
     /// # Errors
     /// If the input or the initial state does not fit the schedule.

@@ -1,34 +1,49 @@
-//! Packed single-precision products.
+//! Packed products.
 //!
 //! `c[m, n] = a[m, k] · b[k, n]`, where `b` is packed once into panels of four
-//! vectors' width, stored row after row of `k`, so that a tile reads it as one
-//! stream. Each element of `c` is one chain of multiply-adds over `k`, front to
-//! back, fused on every set but [`Isa::Portable`]: its bits depend neither on
-//! `m` nor on threads.
+//! vectors' width, stored word after word of `k`, so that a tile reads it as one
+//! stream. In `f32` each element of `c` is one chain of multiply-adds over `k`,
+//! front to back, fused on every set but [`Isa::Portable`]; in the short formats
+//! of [`Precision`] it is a sum in an order that the instruction set gives. Its
+//! bits depend neither on `m` nor on threads.
 //!
-//! The inner dimension is cut into blocks of 512 so that a panel's block
-//! stays in the second-level cache; partial sums rest in `c` between blocks,
-//! which changes no bit.
+//! The inner dimension of `f32` is cut into blocks of 512 so that a panel's
+//! block stays in the second-level cache; partial sums rest in `c` between
+//! blocks, which changes no bit.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+mod format;
 mod product;
 mod tile;
+mod words;
 
+pub use format::Precision;
+pub(crate) use format::{Bf16, F32, Format, Int8};
 pub(crate) use product::product_on;
 pub use product::{Init, Rows, product};
-pub(crate) use tile::{Sums, Tile, for_tiles, tile};
+pub(crate) use tile::{RowSums, Tile, Walk, for_tiles};
+pub(crate) use words::Words;
 
 use crate::{Isa, buffer::Buffer, simd::TILE_VECTORS};
-
-/// Rows of the inner dimension worked through before the next panel.
-const K_BLOCK: usize = 512;
+use format::{scale_of, write_bf16, write_int8};
 
 /// The right operand of a product, packed into panels.
 #[derive(Clone, Debug)]
 pub struct Packed {
     isa: Isa,
+    precision: Precision,
     k: usize,
     n: usize,
+    /// Words of a column.
+    words: usize,
+    /// Panel by panel, word by word, `width` columns each.
     data: Buffer,
+    /// Of 8-bit integers: a scale a column.
+    scales: Buffer,
+    /// Of 8-bit integers: what a column's sum starts from, `i32` by their bits,
+    /// so that it comes out right though the left operand is offset.
+    starts: Buffer,
 }
 
 impl Packed {
@@ -38,7 +53,7 @@ impl Packed {
     /// If `b` has another length, or this processor lacks the instruction set.
     pub fn new(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
-        let mut packed = Self::zeros(isa, k, n);
+        let mut packed = Self::zeros(isa, Precision::F32, k, n);
         let width = packed.width();
         for panel in 0..packed.panels() {
             let (first, columns) = (panel * width, width.min(n - panel * width));
@@ -55,38 +70,76 @@ impl Packed {
     ///
     /// # Panics
     /// If `b` has another length, or this processor lacks the instruction set.
-    pub fn transposed(isa: Isa, b: &[f32], n: usize, k: usize) -> Self {
+    pub fn transposed(isa: Isa, precision: Precision, b: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
-        Self::gathered(isa, b, k, n, Some)
+        Self::gathered(isa, precision, b, k, n, Some)
     }
 
     /// Packs `n` columns, column `j` being row `row_of(j)` of `b`, row-major
     /// `[_, k]`, or zeros.
     pub(crate) fn gathered(
         isa: Isa,
+        precision: Precision,
         b: &[f32],
         k: usize,
         n: usize,
         row_of: impl Fn(usize) -> Option<usize>,
     ) -> Self {
-        let mut packed = Self::zeros(isa, k, n);
-        let width = packed.width();
+        let mut packed = Self::zeros(isa, precision, k, n);
         for column in 0..n {
             let Some(row) = row_of(column) else { continue };
-            let panel = &mut packed.data[column / width * k * width..][..k * width];
-            for (p, &value) in b[row * k..(row + 1) * k].iter().enumerate() {
-                panel[p * width + column % width] = value;
-            }
+            packed.set_column(column, &b[row * k..(row + 1) * k]);
         }
         packed
     }
 
+    fn set_column(&mut self, column: usize, values: &[f32]) {
+        let (width, words) = (self.width(), self.words);
+        let first = column / width * words * width + column % width;
+        let words = self.data.get_mut(first..).unwrap_or_default().iter_mut().step_by(width);
+        match self.precision {
+            Precision::F32 => words.zip(values).for_each(|(word, value)| *word = *value),
+            Precision::Bf16 => {
+                let mut halves = vec![0; values.len().next_multiple_of(2)];
+                write_bf16(values, &mut halves);
+                for (word, halves) in words.zip(halves.as_chunks::<2>().0) {
+                    *word = f32::from_bits(u32::from(halves[0]) | u32::from(halves[1]) << 16);
+                }
+            }
+            Precision::Int8 => {
+                let mut bytes = vec![0; values.len().next_multiple_of(4)];
+                self.scales[column] = scale_of(values);
+                write_int8(values, self.scales[column], 0, &mut bytes);
+                let sum: i32 = bytes.iter().map(|&byte| i32::from(byte as i8)).sum();
+                let start = -i32::from(self.isa.offset()) * sum;
+                self.starts[column] = f32::from_bits(start as u32);
+                for (word, bytes) in words.zip(bytes.as_chunks().0) {
+                    *word = f32::from_bits(u32::from_le_bytes(*bytes));
+                }
+            }
+        }
+    }
+
     /// The only way to a product, so that no kernel runs on a processor that
     /// lacks its instructions.
-    fn zeros(isa: Isa, k: usize, n: usize) -> Self {
+    fn zeros(isa: Isa, precision: Precision, k: usize, n: usize) -> Self {
         assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
         let width = TILE_VECTORS * isa.lanes();
-        Self { isa, k, n, data: Buffer::zeros(n.div_ceil(width) * width * k) }
+        // A sum of fewer products of integers stays below 2^31.
+        let too_many = precision == Precision::Int8 && k >= 1 << 16;
+        let precision = if too_many { Precision::Bf16 } else { precision };
+        let (words, columns) = (precision.words(k), n.next_multiple_of(width));
+        let of_columns = if precision == Precision::Int8 { columns } else { 0 };
+        Self {
+            isa,
+            precision,
+            k,
+            n,
+            words,
+            data: Buffer::zeros(columns * words),
+            scales: Buffer::zeros(of_columns),
+            starts: Buffer::zeros(of_columns),
+        }
     }
 
     /// The instruction set it was packed for.
@@ -114,10 +167,30 @@ impl Packed {
         self.n.div_ceil(self.width())
     }
 
-    /// The panel's rows from `row` on.
-    pub(crate) fn panel(&self, panel: usize, row: usize) -> &[f32] {
+    /// Its number format.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Words of a column.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The panel's words from `word` on.
+    pub(crate) fn panel(&self, panel: usize, word: usize) -> &[f32] {
         let width = self.width();
-        &self.data[(panel * self.k + row) * width..(panel + 1) * self.k * width]
+        &self.data[(panel * self.words + word) * width..(panel + 1) * self.words * width]
+    }
+
+    /// Scales of a panel's columns; empty but for 8-bit integers.
+    pub(crate) fn scales(&self, panel: usize) -> &[f32] {
+        self.scales.get(panel * self.width()..).unwrap_or_default()
+    }
+
+    /// What the sums of a panel of 8-bit integers start from.
+    pub(crate) fn starts(&self, panel: usize) -> &[f32] {
+        &self.starts[panel * self.width()..(panel + 1) * self.width()]
     }
 }
 
@@ -127,7 +200,7 @@ mod tests {
 
     #[test]
     fn only_sets_of_this_processor_can_be_packed_for() {
-        for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+        for isa in [Isa::Amx, Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Portable] {
             let packed = std::panic::catch_unwind(|| Packed::new(isa, &[1.0], 1, 1));
             assert_eq!(packed.is_ok(), Isa::available().contains(&isa), "{isa:?}");
         }
@@ -136,6 +209,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "right operand of a product")]
     fn a_shape_that_wraps_to_nothing_is_refused() {
-        Packed::transposed(Isa::Portable, &[], 1 << (usize::BITS / 2), 1 << (usize::BITS / 2));
+        Packed::transposed(
+            Isa::Portable,
+            Precision::F32,
+            &[],
+            1 << (usize::BITS / 2),
+            1 << (usize::BITS / 2),
+        );
     }
 }

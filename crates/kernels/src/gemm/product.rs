@@ -2,11 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::{K_BLOCK, Packed, Sums, Tile, for_tiles, tile};
+use super::{Bf16, F32, Format, Int8, Packed, Precision, RowSums, Tile, Walk, Words, for_tiles};
 use crate::{
     buffer::{Buffer, Shared},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
+
+/// Words of the inner dimension of `f32` worked through before the next panel.
+const K_BLOCK: usize = 512;
 
 /// Rows of a group whose transposed left operand is copied together.
 const GROUP: usize = 96;
@@ -65,7 +68,12 @@ pub(crate) fn product_on(
     let multiplications = c.len().saturating_mul(b.k());
     let c = Shared(c.as_mut_ptr());
     let work = |rows: (usize, usize), panels: (usize, usize)| {
-        b.isa().run(Block { a, m, b, init, c, rows, panels });
+        let block = Block { a, m, b, init, c, rows, panels };
+        match b.precision() {
+            Precision::F32 => b.isa().run(block),
+            Precision::Bf16 => b.isa().run_short(Short(block, Bf16)),
+            Precision::Int8 => b.isa().run_short(Short(block, Int8)),
+        }
     };
     if threads == 1 || multiplications < PARALLEL {
         work((0, m), (0, b.panels()));
@@ -108,20 +116,95 @@ impl Kernel for Block<'_> {
             // A product over nothing still writes its start values.
             for k0 in (0..k.max(1)).step_by(K_BLOCK) {
                 let depth = K_BLOCK.min(k - k0);
-                let (a, stride) = match self.a {
+                let (rows, stride) = match self.a {
                     Rows::Major(a) => (a[first * k + k0..].as_ptr(), k),
                     Rows::Transposed(a) => {
                         transpose(a, self.m, first..last, k0, depth, &mut copy);
                         (copy.as_ptr(), depth)
                     }
                 };
-                for panel in self.panels.0..self.panels.1 {
-                    let mut strip = Strip { block: &self, a, stride, first, k0, depth, panel };
-                    // SAFETY: the features are promised by the caller, and the
-                    // lengths were checked by `product`.
-                    unsafe { for_tiles::<S, _>(last - first, &mut strip) };
+                let init = if k0 > 0 { Init::Add } else { self.init };
+                // SAFETY: the features are promised by the caller, and the
+                // lengths were checked by `product`.
+                unsafe {
+                    self.strips::<S, F32>(first..last, (k0, depth), (rows, stride), init, None)
+                };
+            }
+        }
+    }
+}
+
+/// A part of a product of short numbers.
+struct Short<'a, F>(Block<'a>, F);
+
+impl<F: Format> Kernel for Short<'_, F> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let block = self.0;
+        let ((start, end), k) = (block.rows, block.b.k());
+        let mut words = Words::zeros(block.b, GROUP.min(end - start));
+        let mut copy = match block.a {
+            Rows::Major(_) => Buffer::default(),
+            Rows::Transposed(_) => Buffer::zeros(GROUP * k),
+        };
+        for first in (start..end).step_by(GROUP) {
+            let last = end.min(first + GROUP);
+            match block.a {
+                _ if k == 0 => {}
+                Rows::Major(a) => words.set(0, &a[first * k..last * k], k, k),
+                Rows::Transposed(a) => {
+                    transpose(a, block.m, first..last, 0, k, &mut copy);
+                    words.set(0, &copy[..(last - first) * k], k, k);
                 }
             }
+            let rows = (words.row(0), words.stride());
+            // SAFETY: the features are promised by the caller, and the lengths
+            // were checked by `product`.
+            unsafe {
+                let all = (0, words.stride());
+                block.strips::<S, F>(first..last, all, rows, block.init, Some(&words));
+            }
+        }
+    }
+}
+
+impl Block<'_> {
+    /// Rows times the words `(first, count)` of every panel.
+    ///
+    /// # Safety
+    /// The rows, a pointer and a stride, are good for so much; the processor
+    /// has the features of `S`.
+    #[inline(always)]
+    unsafe fn strips<S: Simd, F: Format>(
+        &self,
+        range: std::ops::Range<usize>,
+        (first, words): (usize, usize),
+        (rows, stride): (*const f32, usize),
+        init: Init<'_>,
+        scales: Option<&Words>,
+    ) {
+        for panel in self.panels.0..self.panels.1 {
+            let walk = Walk {
+                b: self.b,
+                panel,
+                first,
+                words,
+                rows,
+                stride,
+                count: range.len(),
+                ahead: std::ptr::null(),
+                ahead_len: 0,
+            };
+            let mut strip = Strip::<F> {
+                block: self,
+                init,
+                scales,
+                first: range.start,
+                panel,
+                format: std::marker::PhantomData,
+            };
+            // SAFETY: promised by the caller.
+            unsafe { for_tiles::<S, F, _>(&walk, &mut strip) };
         }
     }
 }
@@ -143,43 +226,75 @@ fn transpose(
     }
 }
 
-/// A group of rows times one block of one panel.
-struct Strip<'a, 'b> {
+/// A group of rows times a part of one panel.
+struct Strip<'a, 'b, F> {
     block: &'b Block<'a>,
-    a: *const f32,
-    stride: usize,
+    init: Init<'b>,
+    /// Where the rows' scales are, if the format has some.
+    scales: Option<&'b Words>,
     first: usize,
-    k0: usize,
-    depth: usize,
     panel: usize,
+    format: std::marker::PhantomData<F>,
 }
 
-impl<S: Simd> Tile<S> for Strip<'_, '_> {
+impl<F> Strip<'_, '_, F> {
+    /// Where a row of the panel's columns lies in the output, and how many
+    /// there are.
     #[inline(always)]
-    unsafe fn rows<const R: usize>(&mut self, row: usize, _: usize, _: usize) {
-        let Block { b, init, c, .. } = *self.block;
-        let (n, width) = (b.n(), TILE_VECTORS * S::LANES);
+    fn place<S: Simd>(&self, row: usize) -> (*mut f32, usize) {
+        let (n, width) = (self.block.b.n(), TILE_VECTORS * S::LANES);
         let column = self.panel * width;
-        let columns = width.min(n - column);
-        // SAFETY: rows and columns lie in `c`, and no other block has them;
-        // the rest was promised by the caller.
+        // SAFETY: row and column lie in the output.
+        (unsafe { self.block.c.at((self.first + row) * n + column) }, width.min(n - column))
+    }
+
+    /// What is added to the product.
+    ///
+    /// # Safety
+    /// The processor has the features of `S`.
+    #[inline(always)]
+    unsafe fn init<S: Simd>(&self, row: usize) -> RowSums<S> {
+        let (out, columns) = self.place::<S>(row);
+        // SAFETY: the features are promised by the caller; the output and the
+        // bias have so many columns.
         unsafe {
-            let mut sums: Sums<S, R> = [[S::splat(0.0); TILE_VECTORS]; R];
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let out = c.at((self.first + row + r) * n + column);
-                match init {
-                    _ if self.k0 > 0 => read::<S>(out, columns, sums),
-                    Init::Zero => {}
-                    Init::Add => read::<S>(out, columns, sums),
-                    Init::Bias(bias) => read::<S>(bias[column..].as_ptr(), columns, sums),
+            let mut sums = [S::splat(0.0); TILE_VECTORS];
+            match self.init {
+                Init::Zero => {}
+                Init::Add => read::<S>(out, columns, &mut sums),
+                Init::Bias(bias) => {
+                    let bias = bias[self.panel * TILE_VECTORS * S::LANES..].as_ptr();
+                    read::<S>(bias, columns, &mut sums);
                 }
             }
-            let a = std::array::from_fn(|r| self.a.add((row + r) * self.stride));
-            let panel = b.panel(self.panel, self.k0).as_ptr();
-            tile::<S, R>(self.depth, a, panel, std::ptr::null(), &mut sums);
-            for (r, sums) in sums.iter().enumerate() {
-                write::<S>(sums, columns, c.at((self.first + row + r) * n + column));
+            sums
+        }
+    }
+}
+
+impl<S: Simd, F: Format> Tile<S> for Strip<'_, '_, F> {
+    #[inline(always)]
+    unsafe fn start(&mut self, row: usize) -> RowSums<S> {
+        // SAFETY: promised by the caller.
+        unsafe { self.init::<S>(row) }
+    }
+
+    #[inline(always)]
+    unsafe fn take(&mut self, row: usize, mut sums: RowSums<S>) {
+        let (out, columns) = self.place::<S>(row);
+        // SAFETY: rows and columns lie in the output, and no other block has
+        // them; a panel's scales are whole vectors; the rest was promised by
+        // the caller.
+        unsafe {
+            if !F::CHAINED {
+                let scale = self.scales.map_or(1.0, |words| words.scale(row));
+                let scales = self.block.b.scales(self.panel).as_ptr();
+                let init = self.init::<S>(row);
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = F::value::<S>(*sum, scale, scales.wrapping_add(v * S::LANES), init[v]);
+                }
             }
+            write::<S>(&sums, columns, out);
         }
     }
 }
@@ -228,7 +343,10 @@ unsafe fn write<S: Simd>(sums: &[S::V; TILE_VECTORS], columns: usize, to: *mut f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Isa;
+    use crate::{
+        Isa,
+        gemm::format::{scale_of, write_bf16, write_int8},
+    };
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
         (0..len).map(|i| (((i + 1) * (seed + 37) * 7919 % 2003) as f32 - 1001.0) / 1001.0).collect()
@@ -255,7 +373,9 @@ mod tests {
                 let want = naive(&a, &b, m, k, n);
                 let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
                 let bt: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
-                for packed in [Packed::new(isa, &b, k, n), Packed::transposed(isa, &bt, n, k)] {
+                for packed in
+                    [Packed::new(isa, &b, k, n), Packed::transposed(isa, Precision::F32, &bt, n, k)]
+                {
                     for a in [Rows::Major(&a), Rows::Transposed(&at)] {
                         let bias = values(n, 3);
                         let mut c = vec![f32::NAN; m * n];
@@ -271,11 +391,87 @@ mod tests {
         }
     }
 
+    /// Rows as a format holds them.
+    fn rounded(values: &[f32], width: usize, precision: Precision) -> Vec<f32> {
+        let row = |row: &[f32]| -> Vec<f32> {
+            match precision {
+                Precision::F32 => row.to_vec(),
+                Precision::Bf16 => {
+                    let mut halves = vec![0; row.len()];
+                    write_bf16(row, &mut halves);
+                    halves.iter().map(|&h| f32::from_bits(u32::from(h) << 16)).collect()
+                }
+                Precision::Int8 => {
+                    let (scale, mut bytes) = (scale_of(row), vec![0; row.len()]);
+                    write_int8(row, scale, 0, &mut bytes);
+                    bytes.iter().map(|&b| f32::from(b as i8) * scale).collect()
+                }
+            }
+        };
+        values.chunks(width.max(1)).flat_map(row).collect()
+    }
+
+    #[test]
+    fn short_numbers_equal_plain_loops_over_rounded_operands_on_every_set() {
+        for precision in [Precision::Bf16, Precision::Int8] {
+            let mut integers = Vec::new();
+            for &isa in Isa::available() {
+                for (m, k, n) in
+                    [(1, 1, 1), (3, 5, 7), (17, 600, 70), (200, 17, 64), (7, 0, 3), (97, 130, 130)]
+                {
+                    let (a, bt) = (values(m * k, 1), values(n * k, 2));
+                    let packed = Packed::transposed(isa, precision, &bt, n, k);
+                    let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
+                    let (ra, rb) = (rounded(&a, k, precision), rounded(&bt, k, precision));
+                    let rb: Vec<f32> = (0..k * n).map(|i| rb[i % n * k + i / n]).collect();
+                    let (want, bias) = (naive(&ra, &rb, m, k, n), values(n, 3));
+                    let mut both = Vec::new();
+                    for a in [Rows::Major(&a), Rows::Transposed(&at)] {
+                        let mut c = vec![f32::NAN; m * n];
+                        product(a, m, &packed, Init::Bias(&bias), &mut c);
+                        product(a, m, &packed, Init::Add, &mut c);
+                        for i in 0..m * n {
+                            let want = 2.0 * want[i] + f64::from(bias[i % n]);
+                            let error = (f64::from(c[i]) - want).abs();
+                            assert!(error < 1e-3, "{m} {k} {n} {isa:?} {precision:?} {error}");
+                        }
+                        both.push(c);
+                    }
+                    assert_eq!(both[0], both[1]);
+                    integers.extend(both.pop());
+                }
+            }
+            // Sums of integers are exact, so only the last steps may round otherwise.
+            if precision == Precision::Int8 {
+                let sets = Isa::available().len();
+                for set in integers.chunks(integers.len() / sets).take(sets - 1) {
+                    assert_eq!(set, &integers[..set.len()]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_inner_dimension_too_large_for_integers_is_packed_in_halves() {
+        let k = 1 << 16;
+        let packed = Packed::transposed(Isa::detect(), Precision::Int8, &vec![1.0; k], 1, k);
+        assert_eq!(packed.precision(), Precision::Bf16);
+        let mut c = [0.0];
+        product(Rows::Major(&vec![1.0; k]), 1, &packed, Init::Zero, &mut c);
+        assert_eq!(c, [k as f32]);
+    }
+
     #[test]
     fn bits_do_not_depend_on_rows_or_threads() {
+        for precision in Precision::ALL {
+            bits_of(precision);
+        }
+    }
+
+    fn bits_of(precision: Precision) {
         let (k, n) = (777, 200);
         let (a, b) = (values(400 * k, 4), values(k * n, 5));
-        let packed = Packed::new(Isa::detect(), &b, k, n);
+        let packed = Packed::transposed(Isa::detect(), precision, &b, n, k);
         let mut all = vec![0.0; 400 * n];
         product(Rows::Major(&a), 400, &packed, Init::Zero, &mut all);
         for threads in [1, 3] {

@@ -1,31 +1,104 @@
 //! The innermost loop: a few rows times one panel, sums held in registers.
 
+use super::{Format, Packed};
 use crate::simd::{Simd, TILE_VECTORS};
 
-/// Sums of `R` rows and one panel.
-pub(crate) type Sums<S, const R: usize> = [[<S as Simd>::V; TILE_VECTORS]; R];
+/// Sums of a row and one panel.
+pub(crate) type RowSums<S> = [<S as Simd>::V; TILE_VECTORS];
 
-/// Adds `a[r] · panel` over `k` steps to `sums`, step after step.
-///
-/// `a[r]` points to the row's first value; `panel` holds `k` rows of the panel's
-/// width; `ahead`, if not null, is prefetched a line a step.
+/// Rows of a left operand, and one panel of the right one.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'a> {
+    pub(crate) b: &'a Packed,
+    pub(crate) panel: usize,
+    /// The words of the inner dimension that are multiplied.
+    pub(crate) first: usize,
+    pub(crate) words: usize,
+    /// The first row's word `first`.
+    pub(crate) rows: *const f32,
+    /// Words between two rows.
+    pub(crate) stride: usize,
+    /// How many rows; those of short numbers have room up to a multiple of 16.
+    pub(crate) count: usize,
+    /// A line of it a word is fetched ahead of its use, if it is not null.
+    pub(crate) ahead: *const f32,
+    pub(crate) ahead_len: usize,
+}
+
+/// What is done with the sums of a row.
+pub(crate) trait Tile<S: Simd> {
+    /// What the sums of a row start from; asked for [`Format::CHAINED`] only.
+    ///
+    /// # Safety
+    /// The processor has the features of `S`.
+    unsafe fn start(&mut self, row: usize) -> RowSums<S>;
+
+    /// Takes the sums of a row.
+    ///
+    /// # Safety
+    /// The processor has the features of `S`.
+    unsafe fn take(&mut self, row: usize, sums: RowSums<S>);
+}
+
+/// Multiplies the rows of a walk in tiles of nearly equal height, at most
+/// [`Simd::ROWS`].
 ///
 /// # Safety
-/// The pointers are good for `k` steps; the processor has the features of `S`.
+/// The pointers of the walk are good, and the processor has the features of `S`.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const R: usize>(
-    k: usize,
-    a: [*const f32; R],
-    panel: *const f32,
+pub(crate) unsafe fn for_tiles<S: Simd, F: Format, T: Tile<S>>(walk: &Walk<'_>, tile: &mut T) {
+    #[cfg(target_arch = "x86_64")]
+    if walk.b.isa() == crate::Isa::Amx && !F::CHAINED && walk.words > 0 {
+        // SAFETY: promised by the caller.
+        return unsafe { on_amx::<S, F, T>(walk, tile) };
+    }
+    let of = walk.count.div_ceil(S::ROWS);
+    let mut first = 0;
+    for index in 0..of {
+        let height = (walk.count - first).div_ceil(of - index);
+        // Each tile of this panel fetches its part of what comes next.
+        let ahead = walk.ahead.wrapping_add(index * (walk.ahead_len / of));
+        let ahead = if walk.ahead.is_null() { walk.ahead } else { ahead };
+        // SAFETY: promised by the caller.
+        unsafe {
+            match height {
+                1 => rows::<S, F, T, 1>(walk, first, ahead, tile),
+                2 => rows::<S, F, T, 2>(walk, first, ahead, tile),
+                3 => rows::<S, F, T, 3>(walk, first, ahead, tile),
+                4 => rows::<S, F, T, 4>(walk, first, ahead, tile),
+                5 => rows::<S, F, T, 5>(walk, first, ahead, tile),
+                _ => rows::<S, F, T, 6>(walk, first, ahead, tile),
+            }
+        }
+        first += height;
+    }
+}
+
+/// One tile: `R` rows from `first` on.
+///
+/// # Safety
+/// As [`for_tiles`].
+#[inline(always)]
+unsafe fn rows<S: Simd, F: Format, T: Tile<S>, const R: usize>(
+    walk: &Walk<'_>,
+    first: usize,
     ahead: *const f32,
-    sums: &mut Sums<S, R>,
+    tile: &mut T,
 ) {
     // SAFETY: promised by the caller; a prefetch may point anywhere.
     unsafe {
-        let mut acc = *sums;
-        for p in 0..k {
+        let start = F::start::<S>(walk.b, walk.panel);
+        let mut sums = [start; R];
+        if F::CHAINED {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                *sums = tile.start(first + r);
+            }
+        }
+        let a: [*const f32; R] = std::array::from_fn(|r| walk.rows.add((first + r) * walk.stride));
+        let panel = walk.b.panel(walk.panel, walk.first).as_ptr();
+        for p in 0..walk.words {
             let row = panel.add(p * TILE_VECTORS * S::LANES);
-            let b: [S::V; TILE_VECTORS] = [
+            let b: RowSums<S> = [
                 S::load(row),
                 S::load(row.add(S::LANES)),
                 S::load(row.add(2 * S::LANES)),
@@ -37,45 +110,36 @@ pub(crate) unsafe fn tile<S: Simd, const R: usize>(
             for r in 0..R {
                 let x = S::splat(*a[r].add(p));
                 for v in 0..TILE_VECTORS {
-                    acc[r][v] = S::fma(x, b[v], acc[r][v]);
+                    sums[r][v] = F::dot::<S>(sums[r][v], x, b[v]);
                 }
             }
         }
-        *sums = acc;
+        for (r, sums) in sums.into_iter().enumerate() {
+            tile.take(first + r, sums);
+        }
     }
 }
 
-/// Work on tiles of any number of rows.
-pub(crate) trait Tile<S: Simd> {
-    /// Handles rows `first..first + R`; `index` counts the tiles of the walk,
-    /// `of` is how many there are.
-    ///
-    /// # Safety
-    /// The processor has the features of `S`.
-    unsafe fn rows<const R: usize>(&mut self, first: usize, index: usize, of: usize);
-}
-
-/// Cuts `rows` into tiles of nearly equal height, at most [`Simd::ROWS`].
+/// The same on the tiles of AMX.
 ///
 /// # Safety
-/// The processor has the features of `S`.
+/// As [`for_tiles`], and the processor has tiles.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) unsafe fn for_tiles<S: Simd, T: Tile<S>>(rows: usize, tile: &mut T) {
-    let of = rows.div_ceil(S::ROWS);
-    let mut first = 0;
-    for index in 0..of {
-        let height = (rows - first).div_ceil(of - index);
-        // SAFETY: promised by the caller.
-        unsafe {
-            match height {
-                1 => tile.rows::<1>(first, index, of),
-                2 => tile.rows::<2>(first, index, of),
-                3 => tile.rows::<3>(first, index, of),
-                4 => tile.rows::<4>(first, index, of),
-                5 => tile.rows::<5>(first, index, of),
-                _ => tile.rows::<6>(first, index, of),
+unsafe fn on_amx<S: Simd, F: Format, T: Tile<S>>(walk: &Walk<'_>, tile: &mut T) {
+    use super::amx::{ROWS, Sums, Tiles, WIDTH};
+    // SAFETY: promised by the caller; sums are as wide as a panel.
+    unsafe {
+        let tiles = Tiles::new();
+        let panel = walk.b.panel(walk.panel, walk.first).as_ptr();
+        let mut sums = Sums([0.0; ROWS * WIDTH]);
+        for first in (0..walk.count).step_by(ROWS) {
+            let rows = walk.rows.add(first * walk.stride);
+            tiles.multiply(F::PRECISION, walk.words, rows, walk.stride, panel, &mut sums);
+            for row in first..walk.count.min(first + ROWS) {
+                let from = sums.0.as_ptr().add((row - first) * WIDTH);
+                tile.take(row, std::array::from_fn(|v| S::load(from.add(v * S::LANES))));
             }
         }
-        first += height;
     }
 }

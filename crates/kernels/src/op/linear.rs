@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use super::{copied, values};
 use crate::{
     Isa,
-    gemm::{Init, Packed, Rows, product},
+    gemm::{Init, Packed, Precision, Rows, product},
 };
 
 struct Linear;
@@ -35,8 +35,13 @@ impl CustomOp3 for Linear {
                 bias_layout.shape()
             );
         }
-        let packed =
-            Packed::transposed(Isa::detect(), values(weight, weight_layout, "weight")?, n, k);
+        let packed = Packed::transposed(
+            Isa::detect(),
+            Precision::F32,
+            values(weight, weight_layout, "weight")?,
+            n,
+            k,
+        );
         let mut out = vec![0.0; rows * n];
         product(Rows::Major(x), rows, &packed, Init::Bias(bias), &mut out);
         Ok((CpuStorage::F32(out), (rows, n).into()))

@@ -55,5 +55,24 @@ impl Simd for Portable {
         zip(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn from_int(v: Self::V) -> Self::V {
+        v.map(|v| v.to_bits() as i32 as f32)
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(sum: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        let low = |v: f32| f32::from_bits(v.to_bits() << 16);
+        let high = |v: f32| f32::from_bits(v.to_bits() & 0xFFFF_0000);
+        std::array::from_fn(|i| high(a[i]) * high(b[i]) + (low(a[i]) * low(b[i]) + sum[i]))
+    }
+    #[inline(always)]
+    unsafe fn dot_int8(sum: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| {
+            let (a, b) = (a[i].to_bits().to_le_bytes(), b[i].to_bits().to_le_bytes());
+            let product = |p: usize| i32::from(a[p] as i8) * i32::from(b[p] as i8);
+            let dot = product(0) + product(1) + product(2) + product(3);
+            f32::from_bits((sum[i].to_bits() as i32 + dot) as u32)
+        })
+    }
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
 }

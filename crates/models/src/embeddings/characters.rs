@@ -1,6 +1,6 @@
 //! Character features: a BiLSTM over a word's characters.
 
-use glossator_nn::{CellKind, Keep, PackedRnn, RnnInput, RnnShape, Weights};
+use glossator_nn::{CellKind, Keep, PackedRnn, Precision, RnnInput, RnnShape, Weights};
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +48,6 @@ pub(super) struct Characters {
     dim: usize,
     ids: CharacterIds,
     rnn: PackedRnn,
-    /// Input side of the gates for every character, a table a direction.
-    tables: Vec<Vec<f32>>,
 }
 
 impl Characters {
@@ -58,13 +56,14 @@ impl Characters {
         index: usize,
         dictionary: &Dictionary,
         weights: &mut Weights,
+        precision: Precision,
     ) -> glossator_nn::Result<Self> {
         let prefix = prefix(index);
         let shape = [dictionary.len(), config.embedding_dim];
         let vectors = weights.take(&format!("{prefix}.characters.weight"), &shape)?;
-        let rnn = PackedRnn::new(weights, &format!("{prefix}.rnn"), config.shape())?;
-        let tables = rnn.tables(&vectors)?;
-        Ok(Self { dim: config.dim(), ids: CharacterIds::new(dictionary), rnn, tables })
+        let (name, shape) = (format!("{prefix}.rnn"), config.shape());
+        let rnn = PackedRnn::of_table(weights, &name, shape, precision, &vectors)?;
+        Ok(Self { dim: config.dim(), ids: CharacterIds::new(dictionary), rnn })
     }
 }
 
@@ -76,12 +75,7 @@ impl Embedding for Characters {
     fn write(&self, batch: &TokenBatch<'_>, mut out: Columns<'_>) -> Result<()> {
         let (words, numbers) = batch.distinct();
         let (ids, lengths) = self.ids.of(&words);
-        let last = self.rnn.read(
-            RnnInput::Ids { tables: &self.tables, ids: &ids },
-            &lengths,
-            None,
-            Keep::Last,
-        )?;
+        let last = self.rnn.read(RnnInput::Ids(&ids), &lengths, None, Keep::Last)?;
         for (token, &word) in numbers.iter().enumerate() {
             let from = word as usize * self.dim;
             out.row(token).copy_from_slice(&last[from..from + self.dim]);

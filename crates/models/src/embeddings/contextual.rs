@@ -6,7 +6,7 @@ use std::sync::Arc;
 use glossator_hub::Bundle;
 #[cfg(feature = "train")]
 use glossator_nn::Isa;
-use glossator_nn::Keep;
+use glossator_nn::{Keep, Precision};
 use glossator_text::Sentence;
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +78,13 @@ impl Contextual {
     }
 
     /// Loads the language model that lies in a tagger's folder.
-    pub(crate) fn load(config: &ContextualConfig, bundle: &Bundle) -> Result<Self> {
-        let model = LanguageModel::from_bundle(&bundle.language_model(&config.model)?)?;
+    pub(crate) fn load(
+        config: &ContextualConfig,
+        bundle: &Bundle,
+        precision: Option<Precision>,
+    ) -> Result<Self> {
+        let bundle = bundle.language_model(&config.model)?;
+        let model = LanguageModel::from_bundle(&bundle, precision)?;
         Ok(Self::new(config, model))
     }
 
@@ -105,7 +110,8 @@ impl Contextual {
     #[cfg(feature = "train")]
     fn remembered(&self, cache: &VectorCache, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
         // What computes is part of the key: other instructions round otherwise.
-        let settings = format!("{VERSION} {:?} {:?}", Isa::detect(), self.config);
+        let how = (Isa::detect(), self.model.precision());
+        let settings = format!("{VERSION} {how:?} {:?}", self.config);
         let mut found = Vec::with_capacity(batch.sentences.len());
         let mut missing = Vec::new();
         for sentence in &batch.sentences {

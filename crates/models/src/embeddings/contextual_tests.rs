@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use glossator_hub::{FORMAT, StoredPrecision, Tensor, read_tensors};
-use glossator_nn::Weights;
+use glossator_nn::{Precision, Weights};
 use glossator_text::{Dictionary, Position};
 use serde::Deserialize;
 
@@ -93,7 +93,8 @@ impl Model {
             development: None,
         };
         let dictionary = self.dictionary.clone();
-        let model = LanguageModel::from_weights(&self.name, "", model, dictionary, weights);
+        let model =
+            LanguageModel::from_weights(&self.name, "", model, dictionary, weights, Precision::F32);
         Arc::new(model.unwrap())
     }
 }

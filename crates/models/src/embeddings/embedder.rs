@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use glossator_hub::Repository;
+use glossator_nn::Precision;
 use glossator_text::{Sentence, batch};
 use rayon::prelude::*;
 
@@ -31,6 +32,15 @@ impl Embedder {
     /// # Errors
     /// If there is none of that name, or it is damaged or of another kind.
     pub fn load(name: &str) -> Result<Self> {
+        Self::load_in(name, None)
+    }
+
+    /// As [`Embedder::load`], to be computed with in a number format; none: that
+    /// which the model's configuration names.
+    ///
+    /// # Errors
+    /// As [`Embedder::load`].
+    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Self> {
         let one = |embedding| Ok(Self { embeddings: vec![embedding] });
         let found = Repository::from_env().find(name);
         let path = Path::new(name);
@@ -40,10 +50,10 @@ impl Embedder {
         let bundle = found?;
         let kind: serde_json::Value = bundle.json("config.json")?;
         if kind["kind"] == language_model::KIND {
-            let model = LanguageModel::from_bundle(&bundle)?;
+            let model = LanguageModel::from_bundle(&bundle, precision)?;
             return one(Box::new(Contextual::new(&ContextualConfig::default(), model)));
         }
-        Ok(Self { embeddings: Tagger::from_bundle(&bundle)?.into_embeddings() })
+        Ok(Self { embeddings: Tagger::from_bundle(&bundle, precision)?.into_embeddings() })
     }
 
     /// Columns of the vectors.
@@ -80,17 +90,17 @@ impl Embedder {
     }
 }
 
-/// Writes the vectors of all embeddings side by side, `[tokens, dim]`.
+/// Writes the vectors of all embeddings side by side, `[tokens, dim]`; those
+/// of a pair of language models are computed at the same time.
 pub(crate) fn write_all(
     embeddings: &[Box<dyn Embedding>],
     batch: &TokenBatch<'_>,
     rows: &mut [f32],
 ) -> Result<()> {
-    let width = embeddings.iter().map(|embedding| embedding.dim()).sum();
-    let mut first = 0;
-    for embedding in embeddings {
-        embedding.write(batch, Columns::new(rows, width, first, embedding.dim()))?;
-        first += embedding.dim();
-    }
-    Ok(())
+    let dims: Vec<usize> = embeddings.iter().map(|embedding| embedding.dim()).collect();
+    let columns = Columns::side_by_side(rows, &dims);
+    let work: Vec<_> = embeddings.iter().zip(columns).collect();
+    work.into_par_iter()
+        .with_max_len(1)
+        .try_for_each(|(embedding, columns)| embedding.write(batch, columns))
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use glossator_hub::Bundle;
-use glossator_nn::Weights;
+use glossator_nn::{Precision, Weights};
 use glossator_text::{Dictionary, Sentence};
 use serde::{Deserialize, Serialize};
 
@@ -116,29 +116,32 @@ impl<'a> TokenBatch<'a> {
     }
 }
 
-/// Some columns of a row-major matrix.
+/// Some columns of a row-major matrix, row by row.
 #[derive(Debug)]
-pub struct Columns<'a> {
-    matrix: &'a mut [f32],
-    width: usize,
-    first: usize,
-    dim: usize,
-}
+pub struct Columns<'a>(Vec<&'a mut [f32]>);
 
 impl<'a> Columns<'a> {
-    /// Columns `first..first + dim` of a matrix that has `width` of them.
+    /// Parts of a matrix that stand side by side, each of so many columns.
     ///
     /// # Panics
-    /// If there are not so many columns.
-    pub fn new(matrix: &'a mut [f32], width: usize, first: usize, dim: usize) -> Self {
-        assert!(first + dim <= width, "columns of a matrix");
-        Self { matrix, width, first, dim }
+    /// If there are no columns.
+    pub fn side_by_side(matrix: &'a mut [f32], dims: &[usize]) -> Vec<Self> {
+        let width: usize = dims.iter().sum();
+        let rows = matrix.len() / width;
+        let mut parts: Vec<Self> = dims.iter().map(|_| Self(Vec::with_capacity(rows))).collect();
+        for mut row in matrix.chunks_exact_mut(width) {
+            for (part, dim) in parts.iter_mut().zip(dims) {
+                let (own, rest) = row.split_at_mut(*dim);
+                part.0.push(own);
+                row = rest;
+            }
+        }
+        parts
     }
 
     /// The part of a row that lies in these columns.
     pub fn row(&mut self, row: usize) -> &mut [f32] {
-        let at = row * self.width + self.first;
-        &mut self.matrix[at..at + self.dim]
+        self.0[row]
     }
 }
 
@@ -183,27 +186,32 @@ pub(crate) fn prefix(index: usize) -> String {
 }
 
 impl EmbeddingConfig {
-    /// Loads embedding number `index` of a model.
+    /// Loads embedding number `index` of a model, which itself computes in the
+    /// format `own`.
     pub(crate) fn load(
         &self,
         index: usize,
         bundle: &Bundle,
         weights: &mut Weights,
+        precision: Option<Precision>,
+        own: Precision,
     ) -> Result<Box<dyn Embedding>> {
         let named = |source| Error::Model { model: bundle.name().to_owned(), source };
         let dictionary = || read_dictionary(index, bundle);
         Ok(match self {
             Self::Characters(config) => {
-                let made = characters::Characters::new(config, index, &dictionary()?, weights);
+                let made = characters::Characters::new(config, index, &dictionary()?, weights, own);
                 Box::new(made.map_err(named)?)
             }
             Self::Words(config) => {
                 let made = words::Words::new(config, index, &dictionary()?, weights);
                 Box::new(made.map_err(named)?)
             }
-            Self::Contextual(config) => Box::new(contextual::Contextual::load(config, bundle)?),
+            Self::Contextual(config) => {
+                Box::new(contextual::Contextual::load(config, bundle, precision)?)
+            }
             Self::Pooled(config) => {
-                let own = contextual::Contextual::load(&config.contextual(), bundle)?;
+                let own = contextual::Contextual::load(&config.contextual(), bundle, precision)?;
                 let made = pooled::Pooled::take(own, index, &dictionary()?, weights);
                 Box::new(made.map_err(named)?)
             }

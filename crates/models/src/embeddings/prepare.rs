@@ -10,7 +10,7 @@ use std::{
 
 use candle_core::{Device, Tensor};
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Embedding as Table, ParamSet, Rng, Rnn, Weights, embed, init};
+use glossator_nn::{Embedding as Table, ParamSet, Precision, Rng, Rnn, Weights, embed, init};
 use glossator_text::{Dictionary, Sentence, batch};
 
 use super::{
@@ -185,7 +185,7 @@ impl Prepared {
     fn load(&mut self, bundle: &Bundle, cache: &Arc<VectorCache>) -> Result<Contextual> {
         // What was read is what is kept, whatever becomes of the folder.
         let bundle = bundle.in_memory()?;
-        let model = LanguageModel::from_bundle(&bundle)?;
+        let model = LanguageModel::from_bundle(&bundle, None)?;
         if let Some(name) = self.config.model() {
             *name = bundle.content_hash()?;
         }
@@ -297,7 +297,7 @@ impl Prepared {
         let dictionary = self.dictionary.as_ref().unwrap_or(&empty);
         Ok(match (&self.config, &self.language_model) {
             (EmbeddingConfig::Characters(config), _) => {
-                Box::new(Characters::new(config, index, dictionary, weights)?)
+                Box::new(Characters::new(config, index, dictionary, weights, Precision::F32)?)
             }
             (EmbeddingConfig::Words(config), _) => {
                 Box::new(Words::new(config, index, dictionary, weights)?)

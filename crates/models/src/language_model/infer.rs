@@ -6,22 +6,21 @@ use std::{
 };
 
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Keep, PackedLinear, PackedRnn, RnnInput, RnnState, Weights};
+use glossator_nn::{Keep, PackedLinear, PackedRnn, Precision, RnnInput, RnnState, Weights};
 use glossator_text::Dictionary;
 
 use super::{LanguageModelConfig, ReadingDirection, TextScore, config::LanguageModelModel};
-use crate::{Error, Result, language_model::KIND, lookup::CharacterIds};
+use crate::{Error, Result, language_model::KIND, limits, lookup::CharacterIds};
 
 /// A character language model: immutable, and shared by threads as it is.
 pub struct LanguageModel {
     name: String,
     key: String,
+    precision: Precision,
     model: LanguageModelModel,
     dictionary: Dictionary,
     pub(super) ids: CharacterIds,
     rnn: PackedRnn,
-    /// Input side of the gates for every character.
-    tables: Vec<Vec<f32>>,
     projection: Option<PackedLinear>,
     pub(super) decoder: PackedLinear,
 }
@@ -32,9 +31,11 @@ impl std::fmt::Debug for LanguageModel {
     }
 }
 
-/// Models that are in use, by their keys: who loads one of them again gets the
-/// same. It keeps none alive.
-static LOADED: Mutex<BTreeMap<String, Weak<LanguageModel>>> = Mutex::new(BTreeMap::new());
+/// Models that are in use, by their keys and precisions: who loads one of them
+/// again gets the same. It keeps none alive.
+static LOADED: Mutex<Loaded> = Mutex::new(BTreeMap::new());
+
+type Loaded = BTreeMap<(String, Option<Precision>), Weak<LanguageModel>>;
 
 impl LanguageModel {
     /// Loads a model by name: a built-in one, one of the cache, or a folder.
@@ -42,7 +43,16 @@ impl LanguageModel {
     /// # Errors
     /// If there is none of that name, or it is damaged or of another kind.
     pub fn load(name: &str) -> Result<Arc<Self>> {
-        Self::from_bundle(&Repository::from_env().find(name)?)
+        Self::load_in(name, None)
+    }
+
+    /// As [`LanguageModel::load`], to be computed with in a number format; none:
+    /// that which the model's configuration names.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::load`].
+    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Arc<Self>> {
+        Self::from_bundle(&Repository::from_env().find(name)?, precision)
     }
 
     /// Loads the language models that a model consists of or works with: itself,
@@ -54,28 +64,29 @@ impl LanguageModel {
         let bundle = Repository::from_env().find(name)?;
         let config: serde_json::Value = bundle.json("config.json")?;
         if config["kind"] == KIND {
-            return Ok(vec![Self::from_bundle(&bundle)?]);
+            return Ok(vec![Self::from_bundle(&bundle, None)?]);
         }
         let embeddings = config["tagger"]["embeddings"].as_array().into_iter().flatten();
         let mut hashes: Vec<&str> = embeddings.filter_map(|e| e["model"].as_str()).collect();
         hashes.dedup();
-        let load = |hash| Self::from_bundle(&bundle.language_model(hash)?);
+        let load = |hash| Self::from_bundle(&bundle.language_model(hash)?, None);
         hashes.into_iter().map(load).collect()
     }
 
-    /// Loads a model from its files. While one with the same content is in use
+    /// Loads a model from its files, to be computed with in a number format;
+    /// none: that which its configuration names. While one with the same content is in use
     /// anywhere in the process, that one is shared.
     ///
     /// # Errors
     /// If a file is missing or damaged, or the weights do not fit the configuration.
-    pub fn from_bundle(bundle: &Bundle) -> Result<Arc<Self>> {
-        let key = bundle.content_hash()?;
-        let find = |loaded: &BTreeMap<String, Weak<Self>>| loaded.get(&key)?.upgrade();
+    pub fn from_bundle(bundle: &Bundle, precision: Option<Precision>) -> Result<Arc<Self>> {
+        let key = (bundle.content_hash()?, precision);
+        let find = |loaded: &Loaded| loaded.get(&key)?.upgrade();
         let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = find(&lock()) {
             return Ok(model);
         }
-        let model = Arc::new(Self::read(bundle, &key)?);
+        let model = Arc::new(Self::read(bundle, &key.0, precision)?);
         let mut loaded = lock();
         loaded.retain(|_, model| model.strong_count() > 0);
         // Another thread may have been faster.
@@ -85,7 +96,7 @@ impl LanguageModel {
         }))
     }
 
-    fn read(bundle: &Bundle, key: &str) -> Result<Self> {
+    fn read(bundle: &Bundle, key: &str, precision: Option<Precision>) -> Result<Self> {
         let model: LanguageModelModel = bundle.config(KIND)?;
         if let Some((key, problem)) = model.language_model.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
@@ -104,7 +115,8 @@ impl LanguageModel {
         for tensor in bundle.tensors(WEIGHTS)? {
             weights.insert(tensor.name, tensor.shape, tensor.values);
         }
-        Self::from_weights(bundle.name(), key, model, dictionary, weights)
+        let precision = precision.unwrap_or_else(|| limits::precision(model.precision));
+        Self::from_weights(bundle.name(), key, model, dictionary, weights, precision)
             .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
     }
 
@@ -115,19 +127,21 @@ impl LanguageModel {
         model: LanguageModelModel,
         dictionary: Dictionary,
         mut weights: Weights,
+        precision: Precision,
     ) -> glossator_nn::Result<Self> {
         let config = &model.language_model;
         let (items, dim) = (dictionary.len(), config.embedding_dim);
         let encoder = weights.take("encoder.weight", &[items, dim])?;
-        let rnn = PackedRnn::new(&mut weights, "rnn", config.rnn())?;
-        let tables = rnn.tables(&encoder)?;
-        let project = |out| PackedLinear::new(&mut weights, "proj", config.hidden_dim, out);
+        let rnn = PackedRnn::of_table(&mut weights, "rnn", config.rnn(), precision, &encoder)?;
+        let mut linear =
+            |name, from, to, precision| PackedLinear::new(&mut weights, name, from, to, precision);
+        let project = |dim| linear("proj", config.hidden_dim, dim, precision);
         let projection = config.projection_dim.map(project).transpose()?;
-        let decoder = PackedLinear::new(&mut weights, "decoder", config.dim(), items)?;
+        let decoder = linear("decoder", config.dim(), items, Precision::F32)?;
         weights.finish()?;
         let ids = CharacterIds::new(&dictionary);
         let (name, key) = (name.to_owned(), key.to_owned());
-        Ok(Self { name, key, model, dictionary, ids, rnn, tables, projection, decoder })
+        Ok(Self { name, key, precision, model, dictionary, ids, rnn, projection, decoder })
     }
 
     /// Name or path it was loaded from first.
@@ -138,6 +152,12 @@ impl LanguageModel {
     /// Hash of its content: equal keys compute equal numbers.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The number format it is computed with in; its scores of characters are
+    /// computed from the states in `f32`.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Architecture and settings of its training.
@@ -187,8 +207,7 @@ impl LanguageModel {
         state: Option<&mut RnnState>,
         keep: Keep<'_>,
     ) -> glossator_nn::Result<Vec<f32>> {
-        let input = RnnInput::Ids { tables: &self.tables, ids };
-        let hidden = self.rnn.read(input, lengths, state, keep)?;
+        let hidden = self.rnn.read(RnnInput::Ids(ids), lengths, state, keep)?;
         Ok(match &self.projection {
             Some(projection) => projection.apply(&hidden, hidden.len() / self.config().hidden_dim),
             None => hidden,

@@ -258,7 +258,7 @@ fn log_sum_exp(row: &[f32]) -> f64 {
 #[cfg(test)]
 pub(super) mod tests {
     use glossator_hub::{FORMAT, StoredPrecision};
-    use glossator_nn::{Rng, Weights, init};
+    use glossator_nn::{Precision, Rng, Weights, init};
     use glossator_text::Dictionary;
 
     use super::*;
@@ -313,7 +313,7 @@ pub(super) mod tests {
             language_model,
             development: None,
         };
-        LanguageModel::from_weights("test", "", model, dictionary, weights).unwrap()
+        LanguageModel::from_weights("test", "", model, dictionary, weights, Precision::F32).unwrap()
     }
 
     fn both() -> [LanguageModel; 2] {

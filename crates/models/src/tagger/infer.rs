@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Crf, PackedLinear, PackedRnn, Weights};
+use glossator_nn::{Crf, PackedLinear, PackedRnn, Precision, Weights};
 use glossator_text::{Annotation, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{KIND, Labels, TaggerModel};
-use crate::{Embedding, Error, Result, TokenBatch, embeddings::write_all};
+use crate::{Embedding, Error, Result, TokenBatch, embeddings::write_all, limits};
 
 /// Tokens of a batch, unless the caller asks for another number.
 const BATCH_TOKENS: usize = 1024;
@@ -49,7 +49,17 @@ impl Tagger {
     /// # Errors
     /// If there is none of that name, or it is damaged or of another kind.
     pub fn load(name: &str) -> Result<Self> {
-        Self::from_bundle(&Repository::from_env().find(name)?)
+        Self::load_in(name, None)
+    }
+
+    /// As [`Tagger::load`], to be computed with in a number format; none: that
+    /// which the configurations of the model and of its language models name.
+    /// Emission scores, transitions and probabilities are `f32` and more in any.
+    ///
+    /// # Errors
+    /// As [`Tagger::load`].
+    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Self> {
+        Self::from_bundle(&Repository::from_env().find(name)?, precision)
     }
 
     /// Loads a model from an archive (`tar` of its folder) in memory.
@@ -57,14 +67,14 @@ impl Tagger {
     /// # Errors
     /// If the archive or the model is damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::from_bundle(&Bundle::from_bytes(bytes)?)
+        Self::from_bundle(&Bundle::from_bytes(bytes)?, None)
     }
 
-    /// Loads a model from its files.
+    /// Loads a model from its files; the precision is that of [`Tagger::load_in`].
     ///
     /// # Errors
     /// If a file is missing or damaged, or the weights do not fit the configuration.
-    pub fn from_bundle(bundle: &Bundle) -> Result<Self> {
+    pub fn from_bundle(bundle: &Bundle, precision: Option<Precision>) -> Result<Self> {
         let model: TaggerModel = bundle.config(KIND)?;
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
@@ -76,11 +86,12 @@ impl Tagger {
         for tensor in bundle.tensors("model.safetensors")? {
             weights.insert(tensor.name, tensor.shape, tensor.values);
         }
+        let own = precision.unwrap_or_else(|| limits::precision(model.precision));
         let mut embeddings = Vec::new();
         for (index, config) in model.tagger.embeddings.iter().enumerate() {
-            embeddings.push(config.load(index, bundle, &mut weights)?);
+            embeddings.push(config.load(index, bundle, &mut weights, precision, own)?);
         }
-        Self::assemble(bundle.name(), model, embeddings, weights)
+        Self::assemble(bundle.name(), model, embeddings, weights, own)
             .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
     }
 
@@ -96,7 +107,7 @@ impl Tagger {
         for (index, prepared) in prepared.iter().enumerate() {
             embeddings.push(prepared.build(index, &mut weights)?);
         }
-        Self::assemble(name, model, embeddings, weights)
+        Self::assemble(name, model, embeddings, weights, Precision::F32)
     }
 
     fn assemble(
@@ -104,17 +115,19 @@ impl Tagger {
         model: TaggerModel,
         embeddings: Vec<Box<dyn Embedding>>,
         mut weights: Weights,
+        precision: Precision,
     ) -> glossator_nn::Result<Self> {
         let (config, n_tags) = (&model.tagger, model.labels.len());
         let labels = Labels::new(&model.labels, model.scheme);
         let dim = embeddings.iter().map(|e| e.dim()).sum();
         let reprojected = config.reprojected(dim);
-        let reprojection = reprojected
-            .map(|out| PackedLinear::new(&mut weights, "reprojection", dim, out))
-            .transpose()?;
+        let mut linear =
+            |name, from, to, precision| PackedLinear::new(&mut weights, name, from, to, precision);
+        let project = |to| linear("reprojection", dim, to, precision);
+        let reprojection = reprojected.map(project).transpose()?;
         let shape = config.rnn(reprojected.unwrap_or(dim));
-        let rnn = PackedRnn::new(&mut weights, "rnn", shape)?;
-        let output = PackedLinear::new(&mut weights, "output", shape.output_dim(), n_tags)?;
+        let output = linear("output", shape.output_dim(), n_tags, Precision::F32)?;
+        let rnn = PackedRnn::new(&mut weights, "rnn", shape, precision)?;
         let decoder = if config.crf {
             let transitions = weights.take("crf.transitions", &[n_tags + 2, n_tags])?;
             Decoder::Crf(Crf::new(&transitions, &labels.mask())?)
@@ -200,41 +213,51 @@ impl Tagger {
             batches.push(batch);
             rest = others;
         }
-        batches.into_par_iter().try_for_each(|sentences| {
-            let mut batch = TokenBatch::new(sentences.iter());
-            if taggers.len() > 1 {
-                batch = batch.for_several();
+        // A batch keeps two threads busy, one for each direction of reading.
+        let together = rayon::current_num_threads().div_ceil(2);
+        for batches in batches.chunks_mut(together) {
+            batches.par_iter_mut().try_for_each(|batch| Self::tag_batch(taggers, batch))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the layers of several taggers to the sentences of one batch.
+    fn tag_batch(taggers: &[&Self], sentences: &mut [Sentence]) -> Result<()> {
+        let mut batch = TokenBatch::new(sentences.iter());
+        if taggers.len() > 1 {
+            batch = batch.for_several();
+        }
+        let labelled = taggers.iter().map(|tagger| {
+            let named = |source| Error::Model { model: tagger.name.clone(), source };
+            tagger.layers(&batch).map_err(|error| match error {
+                Error::Layer(source) => named(source),
+                other => other,
+            })
+        });
+        let labelled = labelled.collect::<Result<Vec<_>>>()?;
+        drop(batch);
+        for layers in labelled {
+            for (sentence, layer) in sentences.iter_mut().zip(layers) {
+                sentence.set_layer(layer);
             }
-            let labelled = taggers.iter().map(|tagger| {
-                let named = |source| Error::Model { model: tagger.name.clone(), source };
-                tagger.layers(&batch).map_err(|error| match error {
-                    Error::Layer(source) => named(source),
-                    other => other,
-                })
-            });
-            let labelled = labelled.collect::<Result<Vec<_>>>()?;
-            drop(batch);
-            for layers in labelled {
-                for (sentence, layer) in sentences.iter_mut().zip(layers) {
-                    sentence.set_layer(layer);
-                }
-            }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// The layer of each sentence of a batch.
     fn layers(&self, batch: &TokenBatch<'_>) -> Result<Vec<Layer>> {
         let emissions = self.emissions(batch)?;
-        let mut rest = &emissions[..];
-        let mut layers = Vec::with_capacity(batch.lengths.len());
+        let (mut rest, mut own) = (&emissions[..], Vec::with_capacity(batch.lengths.len()));
         for length in &batch.lengths {
-            let (own, others) = rest.split_at(length * self.labels.len());
+            let (scores, others) = rest.split_at(length * self.labels.len());
             rest = others;
-            let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
-            layers.push(Layer::new(self.layer(), annotation));
+            own.push(scores);
         }
-        Ok(layers)
+        let decode = |scores: &[f32]| {
+            let annotation = self.decode(scores).map_err(glossator_nn::Error::from)?;
+            Ok(Layer::new(self.layer(), annotation))
+        };
+        own.into_par_iter().with_min_len(16).map(decode).collect()
     }
 
     /// Whether a character means something to all its embeddings that read

@@ -8,22 +8,18 @@ use glossator_kernels::{
 use super::{RnnShape, tensors};
 use crate::{Result, Weights};
 
-/// Rows of a batch: enough to read the weights once for many sentences, few
-/// enough that the states stay in the cache.
-const LANES: usize = 64;
+/// Rows of a batch: enough to read the weights, which may not fit the cache,
+/// once for many sentences.
+const LANES: usize = 256;
 
 /// What a stack of layers reads: unpadded sequences, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub enum RnnInput<'a> {
     /// `[tokens, input_dim]`
     Rows(&'a [f32]),
-    /// Rows of a table, picked by an id a token: characters.
-    Ids {
-        /// One a direction, made by [`PackedRnn::tables`].
-        tables: &'a [Vec<f32>],
-        /// `[tokens]`
-        ids: &'a [u32],
-    },
+    /// Rows of the table that the stack was made with, by an id a token,
+    /// `[tokens]`: characters.
+    Ids(&'a [u32]),
 }
 
 /// Which hidden states of the last layer are kept.
@@ -67,23 +63,58 @@ pub struct RnnState(Vec<Vec<f32>>);
 pub struct PackedRnn {
     shape: RnnShape,
     layers: Vec<Vec<CellWeights>>,
+    /// The input side of the first layer for every row of a table, one a
+    /// direction; none if its input is no table.
+    tables: Vec<Vec<f32>>,
 }
 
 impl PackedRnn {
-    /// Takes the weights of the [`Rnn`](super::Rnn) of that prefix.
+    /// Takes the weights of the [`Rnn`](super::Rnn) of that prefix, to be
+    /// computed with in a number format.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
-    pub fn new(weights: &mut Weights, prefix: &str, shape: RnnShape) -> Result<Self> {
-        let cell = shape.cell.cell();
-        let mut layers = Vec::new();
+    pub fn new(
+        weights: &mut Weights,
+        prefix: &str,
+        shape: RnnShape,
+        precision: Precision,
+    ) -> Result<Self> {
+        Self::build(weights, prefix, shape, precision, None)
+    }
+
+    /// As [`PackedRnn::new`], for an input that is always a row of a table of
+    /// characters, `[items, input_dim]`.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape, or `table` is no whole
+    /// number of rows.
+    pub fn of_table(
+        weights: &mut Weights,
+        prefix: &str,
+        shape: RnnShape,
+        precision: Precision,
+        table: &[f32],
+    ) -> Result<Self> {
+        Self::build(weights, prefix, shape, precision, Some(table))
+    }
+
+    fn build(
+        weights: &mut Weights,
+        prefix: &str,
+        shape: RnnShape,
+        precision: Precision,
+        table: Option<&[f32]>,
+    ) -> Result<Self> {
+        let (cell, isa) = (shape.cell.cell(), Isa::detect());
+        let (mut layers, mut tables) = (Vec::new(), Vec::new());
         for layer in 0..shape.n_layers {
             let mut directions = Vec::new();
             for &direction in shape.directions() {
                 let [w_ih, w_hh, b_ih, b_hh] = tensors(prefix, &shape, layer, direction);
                 let mut take = |(name, dims): (String, Vec<usize>)| weights.take(&name, &dims);
                 let values = [take(w_ih)?, take(w_hh)?, take(b_ih)?, take(b_hh)?];
-                let weights = cells::Weights {
+                let mut weights = cells::Weights {
                     input_dim: shape.layer_input(layer),
                     hidden_dim: shape.hidden_dim,
                     weight_ih: &values[0],
@@ -91,11 +122,15 @@ impl PackedRnn {
                     bias_ih: &values[2],
                     bias_hh: &values[3],
                 };
-                directions.push(cell.pack(&weights, Isa::detect(), Precision::F32)?);
+                if let (0, Some(table)) = (layer, table) {
+                    tables.push(CellWeights::tabulate(&weights, isa, table)?);
+                    (weights.input_dim, weights.weight_ih) = (0, &[]);
+                }
+                directions.push(cell.pack(&weights, isa, precision)?);
             }
             layers.push(directions);
         }
-        Ok(Self { shape, layers })
+        Ok(Self { shape, layers, tables })
     }
 
     /// The zero state of so many sequences.
@@ -112,17 +147,6 @@ impl PackedRnn {
     /// If `x` does not hold the tokens that `lengths` add up to.
     pub fn apply(&self, x: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
         self.read(RnnInput::Rows(x), lengths, None, Keep::Tokens)
-    }
-
-    /// The input side of the first layer for each row of a table, made once
-    /// for a table of characters.
-    ///
-    /// # Errors
-    /// If `table` is no whole number of rows `[items, input_dim]`.
-    pub fn tables(&self, table: &[f32]) -> Result<Vec<Vec<f32>>> {
-        let items = table.len() / self.shape.input_dim.max(1);
-        let project = |weights: &CellWeights| Ok(weights.project(table, items)?);
-        self.layers.iter().take(1).flatten().map(project).collect()
     }
 
     /// Hidden states of the last layer, those that are asked for, of unpadded
@@ -162,8 +186,8 @@ impl PackedRnn {
                 inputs.push(match (&hidden, input) {
                     (Some(rows), _) => Projected::Rows(weights.project(rows, tokens)?),
                     (None, RnnInput::Rows(rows)) => Projected::Rows(weights.project(rows, tokens)?),
-                    (None, RnnInput::Ids { tables, ids }) => {
-                        Projected::Table(tables.get(number).map_or(&[], |table| table), ids)
+                    (None, RnnInput::Ids(ids)) => {
+                        Projected::Table(self.tables.get(number).map_or(&[], |table| table), ids)
                     }
                 });
             }

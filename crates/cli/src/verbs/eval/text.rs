@@ -30,7 +30,7 @@ pub fn is_language_model(name: &str) -> bool {
 pub fn score(args: &Args, log: Log) -> anyhow::Result<TextScore> {
     refuse_labels(args)?;
     args.labelling.compute.prepare(log)?;
-    let model = LanguageModel::load(args.model())?;
+    let model = LanguageModel::load_in(args.model(), args.labelling.precision.chosen())?;
     let open = |_| Rows::create(args.writing.output.as_deref(), args.json);
     let mut rows = args.by.map(open).transpose()?;
     let options = ReadOptions { format: Format::Lines, ..args.reading.options() };

@@ -37,7 +37,7 @@ pub(crate) fn train(config: &LanguageModelRunConfig, run_: Run<'_>) -> Result<Op
         Outcome::Finished(summary) => summary,
     };
     keep_config(&out, &resolved, false)?;
-    let best = LanguageModel::from_bundle(&Bundle::folder(&out))?;
+    let best = LanguageModel::from_bundle(&Bundle::folder(&out), None)?;
     let dev = best.score(task.development())?;
     let test = match &config.data.test {
         Some(path) => Some(score_file(&best, path)?),

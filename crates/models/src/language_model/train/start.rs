@@ -75,7 +75,7 @@ fn from_model(
 ) -> Result<(LanguageModelConfig, Dictionary, Weights)> {
     let bundle = Repository::from_env().find(name)?;
     // A model that cannot be loaded is refused here, with its name.
-    LanguageModel::from_bundle(&bundle)?;
+    LanguageModel::from_bundle(&bundle, None)?;
     let model: LanguageModelModel = bundle.config(KIND)?;
     let dictionary = bundle.json(DICTIONARY)?;
     let mut weights = Weights::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use glossator_hub::{Tensor as Stored, write_tensors};
-use glossator_nn::{Embedding, Linear, ParamSet, Rng, Rnn, Weights, dropout, init, nll};
+use glossator_nn::{Embedding, Linear, ParamSet, Precision, Rng, Rnn, Weights, dropout, init, nll};
 use glossator_text::{Dictionary, raw::RawText};
 use glossator_train::{Array, BoxError, Evaluation, Loss, Snapshot, Task};
 use sha2::{Digest, Sha256};
@@ -116,7 +116,14 @@ impl<'a> LanguageModelTask<'a> {
     fn evaluate_dev(&mut self) -> Result<Evaluation> {
         let weights = Weights::from_params(&self.params)?;
         let (model, dictionary) = (self.model.clone(), self.dictionary.clone());
-        let model = LanguageModel::from_weights("in training", "", model, dictionary, weights)?;
+        let model = LanguageModel::from_weights(
+            "in training",
+            "",
+            model,
+            dictionary,
+            weights,
+            Precision::F32,
+        )?;
         let score = model.score(&self.development)?;
         self.model.development = Some(rounded(score));
         let metrics = [

@@ -42,7 +42,7 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
         Outcome::Finished(summary) => summary,
     };
     keep_config(&out, config, false)?;
-    let best = Tagger::from_bundle(&Bundle::folder(&out))?;
+    let best = Tagger::from_bundle(&Bundle::folder(&out), None)?;
     let layer = &config.data.layer;
     let dev = best.evaluate(&corpora.dev, layer)?;
     let test = match &corpora.test {

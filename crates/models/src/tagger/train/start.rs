@@ -62,7 +62,7 @@ impl Start {
     ) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
         // A model that cannot be loaded is refused here, with its name.
-        Tagger::from_bundle(&bundle)?;
+        Tagger::from_bundle(&bundle, None)?;
         let model: TaggerModel = bundle.config(KIND)?;
         let labels = labels(config, corpora, model.tagger.scheme)?;
         let own = Labels::new(&model.labels, model.scheme);
