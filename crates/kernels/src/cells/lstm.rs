@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Isa, Result, Step,
-    activation::{sigmoid, tanh},
+    activation::Activation,
     buffer::{Buffer, Shared},
     gemm::{Bf16, F32, Format, Int8, RowSums, Tile, Walk, Words, for_tiles},
     simd::{Kernel, Simd, TILE_VECTORS},
@@ -260,11 +260,11 @@ impl<S: Simd, F: Format> Tile<S> for Units<'_, '_, F> {
             }
             let at = lane * units + unit;
             let [i, f, g, o] = sums;
-            let (i, f) = (sigmoid::<S>(i), sigmoid::<S>(f));
-            let (g, o) = (tanh::<S>(g), sigmoid::<S>(o));
+            let (i, f) = (F::Activation::sigmoid::<S>(i), F::Activation::sigmoid::<S>(f));
+            let (g, o) = (F::Activation::tanh::<S>(g), F::Activation::sigmoid::<S>(o));
             let c = S::fma(f, S::load(cells.at(at)), S::mul(i, g));
             S::store(cells.at(at), c);
-            S::store(hidden.at(at), S::mul(o, tanh::<S>(c)));
+            S::store(hidden.at(at), S::mul(o, F::Activation::tanh::<S>(c)));
             if let Some(kept) = scan.kept {
                 let token = tokens[lane] as usize;
                 let row = kept.gates.at(token * gates + self.panel * width);

@@ -106,6 +106,11 @@ impl<const DOTS: u8> Simd for Avx512<DOTS> {
         unsafe { _mm512_div_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn near_div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: promised by the caller.
+        unsafe { _mm512_mul_ps(a, _mm512_rcp14_ps(b)) }
+    }
+    #[inline(always)]
     unsafe fn min(a: __m512, b: __m512) -> __m512 {
         // SAFETY: promised by the caller.
         unsafe { _mm512_min_ps(a, b) }

@@ -139,6 +139,11 @@ pub(crate) trait Simd: Copy {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`, to 13 bits at least.
+    unsafe fn near_div(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: promised by the caller.
+        unsafe { Self::div(a, b) }
+    }
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// The bits of every lane as a 32-bit integer, converted.
