@@ -8,7 +8,7 @@ use common::{close, values, wide};
 
 use glossator_kernels::{
     Direction, Isa, Schedule,
-    cells::{Batch, CellKind, Gradients, Input, Precision, Sink, Upstream, Weights},
+    cells::{Batch, CellKind, CellWeights, Gradients, Input, Precision, Sink, Upstream, Weights},
     reference::CellReference,
 };
 
@@ -156,6 +156,53 @@ fn forward_equals_the_reference_on_every_instruction_set() {
     }
 }
 
+/// A case's states by inference in a number format, on so many lanes.
+fn infer(case: &Case, isa: Isa, precision: Precision, lanes: usize) -> Collect {
+    let (cell, args) = (case.kind.cell(), case.arguments());
+    let packed = cell.pack(&case.weights(&args.weights), isa, precision).unwrap();
+    let schedule = Schedule::new(&case.lengths, lanes, case.direction);
+    let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+    let gates = packed.project(&args.input, schedule.tokens()).unwrap();
+    let (sequences, states) = (case.lengths.len(), case.kind.cell().spec().states);
+    let mut sink = Collect {
+        hidden: vec![0.0; schedule.tokens() * case.hidden_dim],
+        last: vec![0.0; states * sequences * case.hidden_dim],
+        sequences,
+    };
+    cell.infer(&packed, Input::Rows(&gates), batch, &mut sink).unwrap();
+    sink
+}
+
+#[test]
+fn short_numbers_stay_near_the_reference_on_every_instruction_set() {
+    for case in cases() {
+        let args = case.arguments();
+        let reference = CellReference::new(case.kind, &case.weights(&args.weights));
+        let (hidden, last) = case.reference(&reference, &wide(&args.input), &wide(&args.initial));
+        for (precision, tolerance) in [(Precision::Bf16, 0.02), (Precision::Int8, 0.04)] {
+            for &isa in Isa::available() {
+                let got = infer(&case, isa, precision, case.lanes);
+                close("hidden", &got.hidden, &hidden, tolerance);
+                close("last", &got.last, &last, tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_lanes_and_refills_in_any_number_format() {
+    for case in cases() {
+        for precision in Precision::ALL {
+            let alone = infer(&case, Isa::detect(), precision, 1);
+            for lanes in [2, 3, 100] {
+                let together = infer(&case, Isa::detect(), precision, lanes);
+                assert_eq!(alone.hidden, together.hidden, "{precision:?} {lanes}");
+                assert_eq!(alone.last, together.last, "{precision:?} {lanes}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_table_of_characters_equals_its_rows() {
     let case = &cases()[1];
@@ -164,7 +211,11 @@ fn a_table_of_characters_equals_its_rows() {
     let packed = cell.pack(&case.weights(&args.weights), Isa::detect(), Precision::F32).unwrap();
     let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
     let batch = Batch { schedule: &schedule, initial: None };
-    let table = packed.project(&values(9 * case.input_dim, 5), 9).unwrap();
+    let table = values(9 * case.input_dim, 5);
+    let weights = case.weights(&args.weights);
+    assert!(CellWeights::tabulate(&weights, Isa::detect(), &table[1..]).is_err());
+    let table = CellWeights::tabulate(&weights, Isa::detect(), &table).unwrap();
+    assert_eq!(table, packed.project(&values(9 * case.input_dim, 5), 9).unwrap());
     let ids: Vec<u32> = (0..schedule.tokens() as u32).map(|t| t * 7 % 9).collect();
     let dim = packed.gate_dim();
     let rows: Vec<f32> =

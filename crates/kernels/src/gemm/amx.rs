@@ -24,14 +24,21 @@ pub(crate) const WIDTH: usize = 64;
 #[repr(align(64))]
 pub(crate) struct Sums(pub(crate) [f32; ROWS * WIDTH]);
 
-/// Whether this processor has tiles, and the system lets us use them.
+/// Whether this processor has tiles, and the system lets us use them. Unit
+/// tests have them everywhere.
 pub(crate) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         const INT8_TILE_BF16: u32 = 1 << 25 | 1 << 24 | 1 << 22;
-        __get_cpuid_max(0).0 >= 7
+        let has_tiles = __get_cpuid_max(0).0 >= 7
             && __cpuid_count(7, 0).edx & INT8_TILE_BF16 == INT8_TILE_BF16
-            && permitted()
+            && permitted();
+        #[cfg(all(test, target_os = "linux"))]
+        if !has_tiles {
+            emulator::install();
+            return true;
+        }
+        has_tiles
     })
 }
 
@@ -197,4 +204,74 @@ pub(crate) fn busy(precision: Precision, rounds: usize) -> usize {
     }
     // A tile is 16 words deep, and 16 columns wide.
     rounds.max(1) * 4 * 2 * ROWS * 16 * 16 * precision.per_word()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod emulator;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random.
+    fn bytes(len: usize, mut seed: u32) -> Vec<i8> {
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((seed >> 24) as i8).max(-127)
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    /// Words as floats, as all operands are held.
+    fn words(bytes: &[u8]) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|word| f32::from_bits(u32::from_le_bytes(*word))).collect()
+    }
+
+    /// A product on tiles of `depth` words, the rows `depth + 3` words apart.
+    fn product(precision: Precision, depth: usize, rows: &[u8], panel: &[u8]) -> Sums {
+        let mut apart = vec![0; ROWS * (depth + 3) * 4];
+        for (to, from) in apart.chunks_mut((depth + 3) * 4).zip(rows.chunks(depth * 4)) {
+            to[..from.len()].copy_from_slice(from);
+        }
+        let (rows, panel) = (words(&apart), words(panel));
+        let mut sums = Sums([f32::NAN; ROWS * WIDTH]);
+        // SAFETY: there are tiles, or something that does as if; rows and panel
+        // are as long as they should be.
+        unsafe {
+            let tiles = Tiles::new();
+            let (rows, panel) = (rows.as_ptr(), panel.as_ptr());
+            tiles.multiply(precision, depth, rows, depth + 3, panel, &mut sums);
+        }
+        sums
+    }
+
+    #[test]
+    fn tiles_multiply_as_plain_loops_do() {
+        assert!(is_available());
+        for depth in [16, 48] {
+            let (a, b) = (bytes(ROWS * depth * 4, 1), bytes(depth * WIDTH * 4, 2));
+            let unsigned = |bytes: &[i8]| bytes.iter().map(|&b| b as u8).collect::<Vec<_>>();
+            let sums = product(Precision::Int8, depth, &unsigned(&a), &unsigned(&b));
+            // Small whole numbers are exact in `bf16`.
+            let halves = |bytes: &[i8]| -> Vec<u8> {
+                let half = |b: &i8| (f32::from(*b).to_bits() >> 16) as u16;
+                bytes.iter().flat_map(|b| half(b).to_le_bytes()).collect()
+            };
+            let (short_a, short_b) = (&a[..ROWS * depth * 2], &b[..depth * WIDTH * 2]);
+            let floats = product(Precision::Bf16, depth, &halves(short_a), &halves(short_b));
+            for row in 0..ROWS {
+                for column in 0..WIDTH {
+                    let dot = |a: &[i8], b: &[i8], per: usize| -> i32 {
+                        let place = |k: usize| (k / per * WIDTH + column) * per + k % per;
+                        let one =
+                            |k: usize| i32::from(a[row * depth * per + k]) * i32::from(b[place(k)]);
+                        (0..depth * per).map(one).sum()
+                    };
+                    let at = row * WIDTH + column;
+                    assert_eq!(sums.0[at].to_bits() as i32, dot(&a, &b, 4), "{row} {column}");
+                    assert_eq!(floats.0[at], dot(short_a, short_b, 2) as f32, "{row} {column}");
+                }
+            }
+        }
+    }
 }
