@@ -1,4 +1,7 @@
-"""Trains a character language model in PyTorch (f32, CPU), to compare loss and speed on equal data and weights.
+"""Trains a character language model in PyTorch on the CPU, to compare loss and speed on equal data and weights.
+
+Weights and optimizer are f32. With `--dtype bf16` PyTorch's autocast chooses what is computed in bf16; with `bf16-copy`
+the LSTM reads a bf16 copy of its weights, and the rest stays f32.
 
 The data goes by in one order: no shuffling, no case flips. The lines of the text that are not empty, each with its
 line end, make one sequence of characters; it is cut into as many streams as the batch has rows, the streams into
@@ -18,6 +21,7 @@ import torch
 from lstm import cpu_model
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 UNKNOWN = "<unk>"
@@ -26,6 +30,9 @@ DEV_WINDOW = 2048
 
 class LanguageModel(nn.Module):
     """Parameters by Flair's names, initialised as Flair's."""
+
+    copies_rnn = False
+    """Whether the LSTM computes with a bf16 copy of its weights."""
 
     def __init__(self, characters: int, embedding_dim: int, hidden_dim: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -39,8 +46,13 @@ class LanguageModel(nn.Module):
 
     def forward(self, ids: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Scores `[time, batch, characters]` of the character after each of `ids` `[time, batch]`, and the state."""
-        output, state = self.rnn(self.drop(self.encoder(ids)), state)
-        return self.decoder(self.drop(output)), state
+        inputs = self.drop(self.encoder(ids))
+        if not self.copies_rnn:
+            output, state = self.rnn(inputs, state)
+            return self.decoder(self.drop(output)), state
+        copies = {name: weight.bfloat16() for name, weight in self.rnn.named_parameters()}
+        output, state = functional_call(self.rnn, copies, (inputs.bfloat16(), state))
+        return self.decoder(self.drop(output.float())), state
 
 
 def read(path: Path) -> str:
@@ -103,8 +115,9 @@ def train(model: LanguageModel, ids: Tensor, args: argparse.Namespace) -> tuple[
             group["lr"] = learning_rate(args, step)
         state = None if is_new else tuple(part.detach() for part in state)
         optimizer.zero_grad()
-        scores, state = model(inputs, state)
-        loss = cross_entropy(scores.flatten(0, 1), targets.flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bf16"):
+            scores, state = model(inputs, state)
+            loss = cross_entropy(scores.flatten(0, 1), targets.flatten())
         loss.backward()
         if args.max_grad_norm > 0:
             nn.utils.clip_grad_norm_(model.parameters(), args.max_grad_norm)
@@ -124,8 +137,9 @@ def train(model: LanguageModel, ids: Tensor, args: argparse.Namespace) -> tuple[
 
 @torch.no_grad()
 def evaluate(model: LanguageModel, ids: Tensor) -> float:
-    """Mean loss in nats over all characters of `ids` but the first."""
+    """Mean loss in nats over all characters of `ids` but the first, in f32."""
     model.eval()
+    model.copies_rnn = False
     state, total = None, 0.0
     for inputs, targets, _ in windows(ids, 1, DEV_WINDOW):
         scores, state = model(inputs, state)
@@ -148,6 +162,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--schedule", choices=["constant", "cosine"], default="constant")
     parser.add_argument("--max-grad-norm", type=float, default=0.0, help="0: no clipping")
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--dtype", choices=["f32", "bf16", "bf16-copy"], default="f32", help="of training")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--block", type=int, default=20, help="steps between two looks at the clock")
@@ -167,13 +182,13 @@ def main() -> None:
     train_ids, dev_ids = (encode(read(path), dictionary) for path in (args.train, args.dev))
     if len(train_ids) < 2 * args.batch_size or len(dev_ids) < 2:
         sys.exit("too little text: two characters are needed, for training in each row of the batch")
+    model.copies_rnn = args.dtype == "bf16-copy"
     rates, printed = train(model, train_ids, args)
     loss = evaluate(model, dev_ids)
     result = {
         "bench": "character language model training",
         "implementation": f"torch {torch.__version__}",
         "cpu": cpu_model(),
-        "dtype": "f32",
         "dictionary": len(dictionary),
         "train_characters": len(train_ids),
         "dev_characters": len(dev_ids),
