@@ -45,6 +45,15 @@ pub enum Precision {
     F32,
 }
 
+impl Precision {
+    /// What is computed with; weights that are stored in less are widened.
+    pub fn computed(self) -> &'static str {
+        match self {
+            Self::Auto | Self::F32 => "f32",
+        }
+    }
+}
+
 impl Compute {
     /// Starts the threads, chooses the device and says which.
     ///

@@ -27,7 +27,7 @@ pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{
-    Embedder, EmbeddingConfig, Error, LanguageModel, LanguageModelConfig, ReadingDirection,
+    Embedder, EmbeddingConfig, Error, Isa, LanguageModel, LanguageModelConfig, ReadingDirection,
     Sampling, Tagger, TaggerConfig, TextScore, TextScorer,
 };
 pub use glossator_text::{

@@ -30,6 +30,7 @@ pub use embeddings::{
     Spacing, TokenBatch,
 };
 pub use error::Error;
+pub use glossator_nn::Isa;
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };

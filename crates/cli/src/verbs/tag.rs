@@ -126,7 +126,10 @@ fn warn_of_what_has_no_place(args: &Args, log: Log) {
 }
 
 /// Loads models of different layers.
-fn load(names: &[String]) -> anyhow::Result<Vec<Tagger>> {
+///
+/// # Errors
+/// If there is none of a name, it is damaged, or two write the same layer.
+pub fn load(names: &[String]) -> anyhow::Result<Vec<Tagger>> {
     let mut taggers: Vec<Tagger> = Vec::new();
     for name in names {
         let tagger = Tagger::load(name)?;

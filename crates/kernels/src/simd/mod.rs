@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 /// Vectors across a tile of a product; a panel is this many vectors wide.
 pub(crate) const TILE_VECTORS: usize = 4;
@@ -74,6 +74,16 @@ impl Isa {
             // SAFETY: plain Rust needs no processor feature.
             _ => unsafe { kernel.run::<portable::Portable>() },
         }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        })
     }
 }
 
