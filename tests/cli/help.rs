@@ -2,8 +2,18 @@
 
 use crate::folder::Folder;
 
-const VERBS: [&str; 9] =
-    ["tag", "embed", "train", "eval", "generate", "init", "check", "models", "completions"];
+const VERBS: [&str; 10] = [
+    "tag",
+    "embed",
+    "train",
+    "eval",
+    "generate",
+    "init",
+    "check",
+    "models",
+    "bench",
+    "completions",
+];
 
 #[test]
 fn without_a_verb_the_verbs_are_named() {

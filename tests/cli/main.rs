@@ -1,5 +1,6 @@
 //! The program as a user runs it: the binary, in an empty folder.
 
+mod bench;
 mod check;
 mod corpus;
 mod distance;

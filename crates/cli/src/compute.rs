@@ -34,7 +34,7 @@ pub struct Labelling {
     #[arg(long, value_name = "PRECISION", default_value = "auto")]
     pub precision: Precision,
     /// Tokens computed together; changes speed and memory, never a result
-    #[arg(long, value_name = "TOKENS", default_value_t = 1024, value_parser = at_least_one)]
+    #[arg(long, value_name = "TOKENS", default_value_t = 4096, value_parser = at_least_one)]
     pub batch_size: usize,
 }
 
@@ -59,6 +59,16 @@ impl Precision {
             Self::F32 => Some(glossator::Precision::F32),
             Self::Bf16 => Some(glossator::Precision::Bf16),
             Self::Int8 => Some(glossator::Precision::Int8),
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 }

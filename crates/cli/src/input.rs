@@ -226,6 +226,12 @@ pub fn expect(files: &[PathBuf], verb: &str, examples: &str) -> Result<(), Usage
     Err(Usage(format!("no FILE, and nothing is piped in\n\n{examples}\n\n{more}")))
 }
 
+/// Names of files for a message; no file at all is `-`.
+pub fn names(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
+}
+
 /// Whether the name stands for standard input.
 fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")

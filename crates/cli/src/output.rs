@@ -139,6 +139,18 @@ impl Write for Sink {
     }
 }
 
+/// Writes a text to a file, which appears when it is complete, or to standard
+/// output.
+///
+/// # Errors
+/// If the output fails.
+pub fn write(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    let output = Output::create(path)?;
+    let written = output.writer().write_all(text.as_bytes());
+    written.map_err(|source| TextError::Write { source })?;
+    Ok(output.finish()?)
+}
+
 /// Writes a text to standard output.
 ///
 /// # Errors

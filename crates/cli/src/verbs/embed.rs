@@ -135,7 +135,7 @@ impl Form {
 }
 
 /// Tokens of a window, so that their vectors are not too much to hold.
-fn window_tokens(dim: usize) -> usize {
+pub fn window_tokens(dim: usize) -> usize {
     (WINDOW_VALUES / dim.max(1)).clamp(1, MAX_WINDOW)
 }
 

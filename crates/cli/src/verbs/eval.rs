@@ -3,18 +3,18 @@
 mod labels;
 mod text;
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use glossator::errors::TextError;
 
+pub use self::text::is_language_model;
 use crate::{
     args::{HELP, Reading, Writing, named},
     compute::Labelling,
     exit::{self, BadData, DONE, FINDINGS},
     input,
     log::Log,
-    output::Output,
+    output,
     scores::{Bound, Metric, Scores},
 };
 
@@ -110,7 +110,10 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     match args.by {
         // The rows are all that is printed.
         Some(_) => Ok(code),
-        None => exit::of_report(write(args, &render(args, &scores)), code),
+        None => {
+            let path = args.writing.output.as_deref();
+            exit::of_report(output::write(path, &render(args, &scores)), code)
+        }
     }
 }
 
@@ -125,18 +128,9 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
     })
 }
 
-fn write(args: &Args, text: &str) -> anyhow::Result<()> {
-    let output = Output::create(args.writing.output.as_deref())?;
-    let written = output.writer().write_all(text.as_bytes());
-    written.map_err(|source| TextError::Write { source })?;
-    Ok(output.finish()?)
-}
-
 /// An error about files without what is scored.
 fn nothing_in(what: &str, files: &[PathBuf]) -> BadData {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let names = if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    BadData(format!("no {what} to score in {names}"))
+    BadData(format!("no {what} to score in {}", input::names(files)))
 }
 
 /// What is printed: an object, the numbers asked for, or the whole table.

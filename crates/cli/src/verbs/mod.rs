@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bench;
 mod check;
 mod completions;
 mod embed;
@@ -25,6 +26,7 @@ pub enum Verb {
     Init(init::Args),
     Check(check::Args),
     Models(models::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
 }
 
@@ -43,6 +45,7 @@ impl Verb {
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args, log),
             Verb::Models(args) => models::run(&args),
+            Verb::Bench(args) => bench::run(&args, log),
             Verb::Completions(args) => completions::run(&args),
         }
     }

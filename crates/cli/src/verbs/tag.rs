@@ -1,6 +1,6 @@
 //! `gloss tag`: labels text.
 
-use std::path::PathBuf;
+use std::{mem::ManuallyDrop, path::PathBuf};
 
 use glossator::{
     Annotation, Layer, Precision, Sentence, Tagger,
@@ -73,7 +73,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
     warn_of_what_has_no_place(args, log);
     args.labelling.compute.prepare(log)?;
-    let taggers = load(&args.models, args.labelling.precision.chosen())?;
+    // The end of the program frees them faster than it could.
+    let precision = args.labelling.precision.chosen();
+    let taggers = ManuallyDrop::new(load(&args.models, precision)?);
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
@@ -126,7 +128,10 @@ fn warn_of_what_has_no_place(args: &Args, log: Log) {
 }
 
 /// Loads models of different layers.
-fn load(names: &[String], precision: Option<Precision>) -> anyhow::Result<Vec<Tagger>> {
+///
+/// # Errors
+/// If there is none of a name, it is damaged, or two write the same layer.
+pub fn load(names: &[String], precision: Option<Precision>) -> anyhow::Result<Vec<Tagger>> {
     let mut taggers: Vec<Tagger> = Vec::new();
     for name in names {
         let tagger = Tagger::load_in(name, precision)?;

@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 /// Vectors across a tile of a product; a panel is this many vectors wide.
 pub(crate) const TILE_VECTORS: usize = 4;
@@ -105,6 +105,19 @@ impl Isa {
             Self::Avx512Vnni => unsafe { avx512::run_vnni(kernel) },
             _ => self.run(kernel),
         }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amx => "amx",
+            Self::Avx512Bf16 => "avx512-bf16",
+            Self::Avx512Vnni => "avx512-vnni",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        })
     }
 }
 

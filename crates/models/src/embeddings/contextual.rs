@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use glossator_hub::Bundle;
 #[cfg(feature = "train")]
 use glossator_nn::Isa;
-use glossator_nn::{Keep, Precision};
+use glossator_nn::Keep;
 use glossator_text::Sentence;
 use serde::{Deserialize, Serialize};
 
@@ -75,17 +74,6 @@ impl Contextual {
             #[cfg(feature = "train")]
             cache: None,
         }
-    }
-
-    /// Loads the language model that lies in a tagger's folder.
-    pub(crate) fn load(
-        config: &ContextualConfig,
-        bundle: &Bundle,
-        precision: Option<Precision>,
-    ) -> Result<Self> {
-        let bundle = bundle.language_model(&config.model)?;
-        let model = LanguageModel::from_bundle(&bundle, precision)?;
-        Ok(Self::new(config, model))
     }
 
     /// The same, remembering what it computes.

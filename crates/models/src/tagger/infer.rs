@@ -4,14 +4,21 @@ use std::sync::Arc;
 
 use glossator_hub::{Bundle, Repository};
 use glossator_nn::{Crf, PackedLinear, PackedRnn, Precision, Weights};
-use glossator_text::{Annotation, Document, Layer, Position, Sentence, batch, segment};
+use glossator_text::{Annotation, Dictionary, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{KIND, Labels, TaggerModel};
-use crate::{Embedding, Error, Result, TokenBatch, embeddings::write_all, limits};
+use crate::{
+    Embedding, EmbeddingConfig, Error, Result, TokenBatch,
+    embeddings::{language_models, write_all},
+    limits,
+};
 
-/// Tokens of a batch, unless the caller asks for another number.
-const BATCH_TOKENS: usize = 1024;
+/// Tokens of a batch, unless the caller asks for another number: enough that
+/// the weights of a large language model are read once for many sentences.
+const BATCH_TOKENS: usize = 4096;
+/// Tokens of a group of sentences behind the embeddings.
+const GROUP_TOKENS: usize = 512;
 
 /// A trained tagger: immutable, and shared by threads as it is.
 ///
@@ -82,17 +89,22 @@ impl Tagger {
         if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
             return Err(bundle.damaged("config.json", problem).into());
         }
-        let mut weights = Weights::new();
-        for tensor in bundle.tensors("model.safetensors")? {
-            weights.insert(tensor.name, tensor.shape, tensor.values);
-        }
         let own = precision.unwrap_or_else(|| limits::precision(model.precision));
+        let configs = &model.tagger.embeddings;
+        let (models, parts) = rayon::join(
+            || language_models(configs, bundle, precision),
+            || read_own(configs, bundle),
+        );
+        // Of several errors, always the same is told.
+        let (dictionaries, mut weights) = parts?;
+        let models = models?;
+        let named = |source| Error::Model { model: bundle.name().to_owned(), source };
         let mut embeddings = Vec::new();
-        for (index, config) in model.tagger.embeddings.iter().enumerate() {
-            embeddings.push(config.load(index, bundle, &mut weights, precision, own)?);
+        for ((index, config), dictionary) in configs.iter().enumerate().zip(dictionaries) {
+            let made = config.build(index, dictionary, &models, &mut weights, own);
+            embeddings.push(made.map_err(named)?);
         }
-        Self::assemble(bundle.name(), model, embeddings, weights, own)
-            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+        Self::assemble(bundle.name(), model, embeddings, weights, own).map_err(named)
     }
 
     /// A tagger of weights in memory.
@@ -246,18 +258,33 @@ impl Tagger {
 
     /// The layer of each sentence of a batch.
     fn layers(&self, batch: &TokenBatch<'_>) -> Result<Vec<Layer>> {
-        let emissions = self.emissions(batch)?;
-        let (mut rest, mut own) = (&emissions[..], Vec::with_capacity(batch.lengths.len()));
-        for length in &batch.lengths {
-            let (scores, others) = rest.split_at(length * self.labels.len());
-            rest = others;
-            own.push(scores);
+        let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
+        let mut vectors = vec![0.0; batch.tokens.len() * dim];
+        write_all(&self.embeddings, batch, &mut vectors)?;
+        // From here on sentences are cheap, and are shared out in small groups.
+        let (mut rest, mut lengths, mut groups) = (&vectors[..], &batch.lengths[..], Vec::new());
+        for group in batch::by_tokens(&batch.lengths, GROUP_TOKENS) {
+            let (own, other_lengths) = lengths.split_at(group.len());
+            let (rows, others) = rest.split_at(own.iter().sum::<usize>() * dim);
+            (rest, lengths) = (others, other_lengths);
+            groups.push((rows, own));
         }
-        let decode = |scores: &[f32]| {
-            let annotation = self.decode(scores).map_err(glossator_nn::Error::from)?;
-            Ok(Layer::new(self.layer(), annotation))
-        };
-        own.into_par_iter().with_min_len(16).map(decode).collect()
+        let layers = groups.into_par_iter().map(|(rows, lengths)| self.decode_all(rows, lengths));
+        Ok(layers.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Layers of some sentences by the vectors of their tokens.
+    fn decode_all(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<Layer>> {
+        let emissions = self.emissions(vectors, lengths)?;
+        let mut rest = &emissions[..];
+        let mut layers = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let (own, others) = rest.split_at(length * self.labels.len());
+            rest = others;
+            let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
+            layers.push(Layer::new(self.layer(), annotation));
+        }
+        Ok(layers)
     }
 
     /// Whether a character means something to all its embeddings that read
@@ -284,18 +311,24 @@ impl Tagger {
         }
     }
 
-    /// Emission scores of a batch, `[tokens, tags]`.
-    fn emissions(&self, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
-        let tokens = batch.tokens.len();
-        let dim: usize = self.embeddings.iter().map(|e| e.dim()).sum();
-        let mut vectors = vec![0.0; tokens * dim];
-        write_all(&self.embeddings, batch, &mut vectors)?;
-        if let Some(reprojection) = &self.reprojection {
-            vectors = reprojection.apply(&vectors, tokens);
-        }
-        let hidden = self.rnn.apply(&vectors, &batch.lengths)?;
+    /// Emission scores `[tokens, tags]` by vectors `[tokens, dim]`.
+    fn emissions(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+        let tokens = lengths.iter().sum();
+        let projected = self.reprojection.as_ref().map(|layer| layer.apply(vectors, tokens));
+        let hidden = self.rnn.apply(projected.as_deref().unwrap_or(vectors), lengths)?;
         Ok(self.output.apply(&hidden, tokens))
     }
+}
+
+/// Dictionaries of the embeddings and weights that lie in a tagger's own files.
+fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Dictionary>, Weights)> {
+    let mut weights = Weights::new();
+    for tensor in bundle.tensors("model.safetensors")? {
+        weights.insert(tensor.name, tensor.shape, tensor.values);
+    }
+    let dictionary = |(index, config): (_, &EmbeddingConfig)| config.dictionary(index, bundle);
+    let dictionaries = configs.iter().enumerate().map(dictionary).collect::<Result<_>>()?;
+    Ok((dictionaries, weights))
 }
 
 /// The class of the highest score, and its probability under a softmax.
