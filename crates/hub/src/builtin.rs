@@ -3,13 +3,19 @@
 /// A file of a model: its name and content.
 pub(crate) type File = (&'static str, &'static [u8]);
 
-/// A built-in model: its name, its files, and those of the language models it
-/// reads, which it may share with others.
-pub(crate) type BuiltIn = (&'static str, &'static [File], &'static [&'static [File]]);
+/// A language model inside another model: its content hash and its files.
+pub(crate) type Inner = (&'static str, &'static [File]);
+
+/// A built-in model: its name, its files, and the language models it reads,
+/// which it may share with others.
+pub(crate) type BuiltIn = (&'static str, &'static [File], &'static [Inner]);
 
 /// The pair of English language models.
 #[cfg(feature = "en-lm")]
-const EN_LM: &[&[File]] = &[glossator_model_en_lm::FORWARD, glossator_model_en_lm::BACKWARD];
+const EN_LM: &[Inner] = &[
+    (glossator_model_en_lm::FORWARD_HASH, glossator_model_en_lm::FORWARD),
+    (glossator_model_en_lm::BACKWARD_HASH, glossator_model_en_lm::BACKWARD),
+];
 
 /// The built-in models, in order of names.
 pub(crate) const MODELS: &[BuiltIn] = &[
@@ -31,12 +37,14 @@ mod tests {
     #[test]
     fn nothing_that_a_model_lists_is_ignored_and_its_language_models_are_whole() {
         for (name, files, models) in MODELS {
-            let bundle = Bundle::built_in_with(name, files, models).unwrap();
-            let inside: usize = models.iter().map(|files| files.len()).sum();
+            let bundle = Bundle::built_in_with(name, files, models);
+            let inside: usize = models.iter().map(|(_, files)| files.len()).sum();
             assert_eq!(bundle.files().unwrap().len(), files.len() + inside, "{name}");
             assert_eq!(bundle.language_models().unwrap().len(), models.len(), "{name}");
-            for hash in bundle.language_models().unwrap() {
-                bundle.language_model(&hash).unwrap();
+            for (hash, files) in *models {
+                let found = Bundle::built_in("inner", files).content_hash().unwrap();
+                assert_eq!(*hash, found, "the hash that stands beside these files");
+                assert_eq!(bundle.language_model(hash).unwrap().content_hash().unwrap(), found);
             }
         }
     }

@@ -62,7 +62,7 @@ impl Repository {
         let is_path = name.starts_with(['/', '.']);
         let built_in = MODELS.iter().find(|(known, ..)| *known == name);
         if let Some((name, files, models)) = built_in.filter(|_| !is_path) {
-            return Bundle::built_in_with(name, files, models);
+            return Ok(Bundle::built_in_with(name, files, models));
         }
         let plain = !is_path && !name.contains(['/', '\\']);
         let cached = self.cache.as_ref().filter(|_| plain).map(|cache| cache.join(name));

@@ -105,9 +105,11 @@ pub fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
                     return Err(format!("tensor `{name}` does not have one scale a row"));
                 }
                 let scales = floats(scales.data());
-                let rows = data.chunks(columns).zip(scales);
-                rows.flat_map(|(row, scale)| row.iter().map(move |&b| f32::from(b as i8) * scale))
-                    .collect()
+                let mut values = Vec::with_capacity(data.len());
+                for (row, scale) in data.chunks(columns).zip(scales) {
+                    values.extend(row.iter().map(|&b| f32::from(b as i8) * scale));
+                }
+                values
             }
             other => return Err(format!("tensor `{name}` has the unsupported type {other:?}")),
         };

@@ -5,6 +5,13 @@
 //! `model/forward/README.md` and `model/backward/README.md`.
 #![forbid(unsafe_code)]
 
+/// Content hash of `en-lm-forward`, so that nobody has to compute it; a test of
+/// `glossator-hub` does, and names the hash of changed files.
+pub const FORWARD_HASH: &str = "06b2a00a7180d7ea01809aaeca0a7de5e9d2fd702946b77073c8ef76978143f1";
+
+/// Content hash of `en-lm-backward`.
+pub const BACKWARD_HASH: &str = "19a104c5455250261a8c37caf3855dbddcb327ca96720dcd35ea34b57eb3e856";
+
 /// Name and content of each file of the folder of `en-lm-forward`.
 pub const FORWARD: &[(&str, &[u8])] = &[
     ("README.md", include_bytes!("../model/forward/README.md")),

@@ -1,7 +1,13 @@
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use crate::{Error, Result};
 
@@ -12,7 +18,7 @@ const UNKNOWN: &str = "<unk>";
 ///
 /// Serialises as a list of strings; a list that holds an item twice is refused.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Arc<str>>", into = "Vec<Arc<str>>")]
+#[serde(try_from = "Vec<Item>", into = "Vec<Arc<str>>")]
 pub struct Dictionary {
     items: Vec<Arc<str>>,
     ids: HashMap<Arc<str>, u32>,
@@ -104,18 +110,42 @@ impl PartialEq for Dictionary {
 
 impl Eq for Dictionary {}
 
-impl TryFrom<Vec<Arc<str>>> for Dictionary {
+impl TryFrom<Vec<Item>> for Dictionary {
     type Error = Error;
 
-    fn try_from(items: Vec<Arc<str>>) -> Result<Self> {
-        let mut dictionary = Dictionary::new();
-        for item in items {
-            if dictionary.get(&item).is_some() {
+    fn try_from(list: Vec<Item>) -> Result<Self> {
+        let mut items = Vec::with_capacity(list.len());
+        let mut ids = HashMap::with_capacity(list.len());
+        for (Item(item), id) in list.into_iter().zip(0..) {
+            if ids.insert(item.clone(), id).is_some() {
                 return Err(Error::Duplicate { item: item.to_string() });
             }
-            dictionary.add(&item);
+            items.push(item);
         }
-        Ok(dictionary)
+        Ok(Dictionary { items, ids })
+    }
+}
+
+/// An item as it is read: one allocation, where `Arc<str>` by itself takes two.
+struct Item(Arc<str>);
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ItemVisitor)
+    }
+}
+
+struct ItemVisitor;
+
+impl Visitor<'_> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, item: &str) -> Result<Item, E> {
+        Ok(Item(item.into()))
     }
 }
 
@@ -156,5 +186,9 @@ mod tests {
         assert_eq!(serde_json::to_string(&dictionary).expect("a list"), r#"["x","y"]"#);
         let error = serde_json::from_str::<Dictionary>(r#"["x","x"]"#).expect_err("twice");
         assert!(error.to_string().contains("twice"), "{error}");
+        let escaped = serde_json::from_str::<Dictionary>(r#"["\u00eb\n"]"#).expect("a list");
+        assert_eq!(escaped.id("\u{eb}\n"), 0);
+        assert_eq!(escaped.item(0), "\u{eb}\n");
+        assert!(serde_json::from_str::<Dictionary>("[1]").is_err());
     }
 }

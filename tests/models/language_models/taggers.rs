@@ -217,6 +217,30 @@ fn a_taggers_folder_is_all_it_needs() {
 }
 
 #[test]
+fn of_several_errors_always_the_same_is_told() {
+    let (folder, _) = taggers();
+    let hash = Bundle::folder(folder.join("forward")).content_hash().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let damaged = root.path().join("damaged");
+    copy(&folder.join("ner"), &damaged);
+    let errors_name = |what: &str| {
+        for threads in 1..4 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for _ in 0..5 {
+                let error = pool.install(|| tagger(&damaged)).unwrap_err().to_string();
+                assert!(error.contains(what), "{what}: {error}");
+            }
+        }
+    };
+    std::fs::remove_dir_all(damaged.join("lm")).unwrap();
+    errors_name(&hash);
+    std::fs::remove_file(damaged.join("dictionary-1.json")).unwrap();
+    errors_name("dictionary-1.json");
+    std::fs::write(damaged.join("model.safetensors"), "weights").unwrap();
+    errors_name("model.safetensors");
+}
+
+#[test]
 fn taggers_share_their_language_model() {
     let folder = folder();
     let folder = folder.path();

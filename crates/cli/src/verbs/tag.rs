@@ -1,6 +1,6 @@
 //! `gloss tag`: labels text.
 
-use std::path::PathBuf;
+use std::{mem::ManuallyDrop, path::PathBuf};
 
 use glossator::{
     Annotation, Layer, Sentence, Tagger,
@@ -73,7 +73,8 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
     warn_of_what_has_no_place(args, log);
     args.labelling.compute.prepare(log)?;
-    let taggers = load(&args.models)?;
+    // The end of the program frees them faster than it could.
+    let taggers = ManuallyDrop::new(load(&args.models)?);
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());

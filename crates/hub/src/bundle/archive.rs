@@ -41,7 +41,7 @@ impl Bundle {
         if files.is_empty() {
             return Err(damaged(io::Error::other("it holds no files")));
         }
-        Ok(Self { name: "in memory".to_owned(), place: Place::Memory(files), hash: None })
+        Ok(Self::new("in memory".to_owned(), Place::Memory(files)))
     }
 
     /// The files, those of language models too, as one archive (tar).

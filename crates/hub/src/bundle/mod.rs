@@ -14,7 +14,11 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Result, Tensor, read_tensors};
+use crate::{
+    Error, Result, Tensor,
+    builtin::{File, Inner},
+    read_tensors,
+};
 
 /// Version of the folder's format that this release writes, and the newest it reads.
 pub const FORMAT: u64 = 1;
@@ -28,6 +32,8 @@ pub struct Bundle {
     /// The content's hash, once it was computed and nothing can change since
     /// but on disk.
     hash: Option<String>,
+    /// Language models inside whose hashes need no check.
+    trusted: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,10 +44,14 @@ enum Place {
 }
 
 impl Bundle {
+    fn new(name: String, place: Place) -> Self {
+        Self { name, place, hash: None, trusted: Vec::new() }
+    }
+
     /// A folder on disk.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self { name: path.display().to_string(), place: Place::Folder(path), hash: None }
+        Self::new(path.display().to_string(), Place::Folder(path))
     }
 
     /// Files that are part of the program; a language model's are named
@@ -49,29 +59,26 @@ impl Bundle {
     pub fn built_in(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         let parts = files.iter().filter(|(file, _)| names::is_part(file));
         let files = parts.map(|&(file, bytes)| (file.to_owned(), Arc::new(bytes.into())));
-        Self { name: name.to_owned(), place: Place::Memory(files.collect()), hash: None }
+        Self::new(name.to_owned(), Place::Memory(files.collect()))
     }
 
-    /// The same with language models inside, each under the hash of its files.
-    ///
-    /// # Errors
-    /// If a language model has files that belong to none.
-    pub fn built_in_with(
+    /// The same with language models inside, each under its content hash, which
+    /// is taken on trust: it is part of the program as the files are.
+    pub(crate) fn built_in_with(
         name: &str,
-        files: &'static [(&'static str, &'static [u8])],
-        language_models: &[&'static [(&'static str, &'static [u8])]],
-    ) -> Result<Self> {
+        files: &'static [File],
+        language_models: &'static [Inner],
+    ) -> Self {
         let mut bundle = Self::built_in(name, files);
-        for files in language_models {
+        for (hash, files) in language_models {
             let model = Self::built_in(name, files);
-            let hash = model.content_hash()?;
             if let (Place::Memory(all), Place::Memory(own)) = (&mut bundle.place, model.place) {
-                all.extend(
-                    own.into_iter().map(|(file, content)| (format!("lm/{hash}/{file}"), content)),
-                );
+                let inner = own.into_iter();
+                all.extend(inner.map(|(file, content)| (format!("lm/{hash}/{file}"), content)));
             }
         }
-        Ok(bundle)
+        bundle.trusted = language_models.iter().map(|(hash, _)| *hash).collect();
+        bundle
     }
 
     /// Name for messages: the built-in model's, or the path.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use glossator_hub::Bundle;
 #[cfg(feature = "train")]
 use glossator_nn::Isa;
 use glossator_nn::Keep;
@@ -75,12 +74,6 @@ impl Contextual {
             #[cfg(feature = "train")]
             cache: None,
         }
-    }
-
-    /// Loads the language model that lies in a tagger's folder.
-    pub(crate) fn load(config: &ContextualConfig, bundle: &Bundle) -> Result<Self> {
-        let model = LanguageModel::from_bundle(&bundle.language_model(&config.model)?)?;
-        Ok(Self::new(config, model))
     }
 
     /// The same, remembering what it computes.

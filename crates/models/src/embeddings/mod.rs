@@ -16,16 +16,17 @@ pub(crate) mod vectors;
 mod words;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use glossator_hub::Bundle;
 use glossator_nn::Weights;
 use glossator_text::{Dictionary, Sentence};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{LanguageModel, Result};
 pub use characters::CharactersConfig;
 pub use contextual::{ContextualConfig, Spacing};
 pub use embedder::Embedder;
@@ -182,30 +183,71 @@ pub(crate) fn prefix(index: usize) -> String {
     format!("embeddings.{index}")
 }
 
+/// The language models of a tagger by the hashes they lie under.
+pub(crate) type LanguageModels = BTreeMap<String, Arc<LanguageModel>>;
+
+/// Loads the language models in a tagger's folder, each once, at the same time.
+pub(crate) fn language_models(
+    configs: &[EmbeddingConfig],
+    bundle: &Bundle,
+) -> Result<LanguageModels> {
+    let mut hashes = Vec::new();
+    for ContextualConfig { model, .. } in configs.iter().filter_map(EmbeddingConfig::contextual) {
+        if !hashes.contains(&model) {
+            hashes.push(model);
+        }
+    }
+    let load = |hash: &String| LanguageModel::from_bundle(&bundle.language_model(hash)?);
+    // All results come first, so that of several errors always the same is told.
+    let models: Vec<Result<_>> = hashes.par_iter().with_max_len(1).map(load).collect();
+    hashes.into_iter().zip(models).map(|(hash, model)| Ok((hash, model?))).collect()
+}
+
 impl EmbeddingConfig {
-    /// Loads embedding number `index` of a model.
-    pub(crate) fn load(
+    /// The settings of the language model, if it has one.
+    pub(crate) fn contextual(&self) -> Option<ContextualConfig> {
+        match self {
+            Self::Contextual(config) => Some(config.clone()),
+            Self::Pooled(config) => Some(config.contextual()),
+            Self::Characters(_) | Self::Words(_) => None,
+        }
+    }
+
+    /// The dictionary of embedding number `index` of a model; an empty one if it
+    /// has none.
+    pub(crate) fn dictionary(&self, index: usize, bundle: &Bundle) -> Result<Dictionary> {
+        match self {
+            Self::Contextual(_) => Ok(Dictionary::new()),
+            Self::Characters(_) | Self::Words(_) | Self::Pooled(_) => {
+                read_dictionary(index, bundle)
+            }
+        }
+    }
+
+    /// Makes embedding number `index` of what was loaded.
+    ///
+    /// # Panics
+    /// If its language model was not.
+    pub(crate) fn build(
         &self,
         index: usize,
-        bundle: &Bundle,
+        dictionary: Dictionary,
+        models: &LanguageModels,
         weights: &mut Weights,
-    ) -> Result<Box<dyn Embedding>> {
-        let named = |source| Error::Model { model: bundle.name().to_owned(), source };
-        let dictionary = || read_dictionary(index, bundle);
+    ) -> glossator_nn::Result<Box<dyn Embedding>> {
+        let contextual = |config: &ContextualConfig| {
+            let model = models.get(&config.model).expect("all language models are loaded");
+            contextual::Contextual::new(config, model.clone())
+        };
         Ok(match self {
             Self::Characters(config) => {
-                let made = characters::Characters::new(config, index, &dictionary()?, weights);
-                Box::new(made.map_err(named)?)
+                Box::new(characters::Characters::new(config, index, &dictionary, weights)?)
             }
-            Self::Words(config) => {
-                let made = words::Words::new(config, index, &dictionary()?, weights);
-                Box::new(made.map_err(named)?)
-            }
-            Self::Contextual(config) => Box::new(contextual::Contextual::load(config, bundle)?),
+            Self::Words(config) => Box::new(words::Words::new(config, index, dictionary, weights)?),
+            Self::Contextual(config) => Box::new(contextual(config)),
             Self::Pooled(config) => {
-                let own = contextual::Contextual::load(&config.contextual(), bundle)?;
-                let made = pooled::Pooled::take(own, index, &dictionary()?, weights);
-                Box::new(made.map_err(named)?)
+                let own = contextual(&config.contextual());
+                Box::new(pooled::Pooled::take(own, index, dictionary, weights)?)
             }
         })
     }

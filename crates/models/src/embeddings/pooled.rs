@@ -89,11 +89,11 @@ impl Pooled {
     pub(crate) fn take(
         contextual: Contextual,
         index: usize,
-        words: &Dictionary,
+        words: Dictionary,
         weights: &mut Weights,
     ) -> glossator_nn::Result<Self> {
         let memory = weights.take(&tensor(index), &[words.len(), contextual.dim()])?;
-        Ok(Self::new(contextual, words.clone(), memory))
+        Ok(Self::new(contextual, words, memory))
     }
 
     /// Vectors and memories of all tokens, `[tokens, 2 * dim]`.

@@ -14,8 +14,7 @@ use glossator_nn::{Embedding as Table, ParamSet, Rng, Rnn, Weights, embed, init}
 use glossator_text::{Dictionary, Sentence, batch};
 
 use super::{
-    CharactersConfig, ContextualConfig, Embedding, EmbeddingConfig, PooledConfig, Pooling,
-    TokenBatch, WordsConfig,
+    CharactersConfig, Embedding, EmbeddingConfig, PooledConfig, Pooling, TokenBatch, WordsConfig,
     cache::VectorCache,
     characters::Characters,
     contextual::Contextual,
@@ -51,15 +50,6 @@ pub(crate) trait TrainedEmbedding: Send {
 }
 
 impl EmbeddingConfig {
-    /// The settings of the language model, if it has one.
-    pub(crate) fn contextual(&self) -> Option<ContextualConfig> {
-        match self {
-            Self::Contextual(config) => Some(config.clone()),
-            Self::Pooled(config) => Some(config.contextual()),
-            Self::Characters(_) | Self::Words(_) => None,
-        }
-    }
-
     /// The name of the language model, if it has one.
     fn model(&mut self) -> Option<&mut String> {
         match self {
@@ -300,10 +290,10 @@ impl Prepared {
                 Box::new(Characters::new(config, index, dictionary, weights)?)
             }
             (EmbeddingConfig::Words(config), _) => {
-                Box::new(Words::new(config, index, dictionary, weights)?)
+                Box::new(Words::new(config, index, dictionary.clone(), weights)?)
             }
             (EmbeddingConfig::Pooled(_), Some((own, _))) => {
-                Box::new(Pooled::take(own.clone(), index, dictionary, weights)?)
+                Box::new(Pooled::take(own.clone(), index, dictionary.clone(), weights)?)
             }
             (_, Some((own, _))) => Box::new(own.clone()),
             (_, None) => unreachable!("a contextual embedding is prepared with its language model"),

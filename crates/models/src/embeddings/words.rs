@@ -48,12 +48,12 @@ impl Words {
     pub(super) fn new(
         config: &WordsConfig,
         index: usize,
-        dictionary: &Dictionary,
+        dictionary: Dictionary,
         weights: &mut Weights,
     ) -> glossator_nn::Result<Self> {
         let name = format!("{}.words.weight", prefix(index));
         let vectors = weights.take(&name, &[dictionary.len(), config.dim])?;
-        Ok(Self { dim: config.dim, dictionary: dictionary.clone(), vectors })
+        Ok(Self { dim: config.dim, dictionary, vectors })
     }
 
     /// The vectors of a file.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use glossator_hub::{Bundle, Repository};
 use glossator_nn::{Crf, PackedLinear, PackedRnn, Weights};
-use glossator_text::{Annotation, Document, Layer, Position, Sentence, batch, segment};
+use glossator_text::{Annotation, Dictionary, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{KIND, Labels, TaggerModel};
-use crate::{Embedding, Error, Result, TokenBatch, embeddings::write_all};
+use crate::{
+    Embedding, EmbeddingConfig, Error, Result, TokenBatch,
+    embeddings::{language_models, write_all},
+};
 
 /// Tokens of a batch, unless the caller asks for another number.
 const BATCH_TOKENS: usize = 1024;
@@ -72,16 +75,19 @@ impl Tagger {
         if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
             return Err(bundle.damaged("config.json", problem).into());
         }
-        let mut weights = Weights::new();
-        for tensor in bundle.tensors("model.safetensors")? {
-            weights.insert(tensor.name, tensor.shape, tensor.values);
-        }
+        let configs = &model.tagger.embeddings;
+        let (models, own) =
+            rayon::join(|| language_models(configs, bundle), || read_own(configs, bundle));
+        // Of several errors, always the same is told.
+        let (dictionaries, mut weights) = own?;
+        let models = models?;
+        let named = |source| Error::Model { model: bundle.name().to_owned(), source };
         let mut embeddings = Vec::new();
-        for (index, config) in model.tagger.embeddings.iter().enumerate() {
-            embeddings.push(config.load(index, bundle, &mut weights)?);
+        for ((index, config), dictionary) in configs.iter().enumerate().zip(dictionaries) {
+            let made = config.build(index, dictionary, &models, &mut weights);
+            embeddings.push(made.map_err(named)?);
         }
-        Self::assemble(bundle.name(), model, embeddings, weights)
-            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+        Self::assemble(bundle.name(), model, embeddings, weights).map_err(named)
     }
 
     /// A tagger of weights in memory.
@@ -273,6 +279,17 @@ impl Tagger {
         let hidden = self.rnn.apply(&vectors, &batch.lengths)?;
         Ok(self.output.apply(&hidden, tokens))
     }
+}
+
+/// Dictionaries of the embeddings and weights that lie in a tagger's own files.
+fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Dictionary>, Weights)> {
+    let mut weights = Weights::new();
+    for tensor in bundle.tensors("model.safetensors")? {
+        weights.insert(tensor.name, tensor.shape, tensor.values);
+    }
+    let dictionary = |(index, config): (_, &EmbeddingConfig)| config.dictionary(index, bundle);
+    let dictionaries = configs.iter().enumerate().map(dictionary).collect::<Result<_>>()?;
+    Ok((dictionaries, weights))
 }
 
 /// The class of the highest score, and its probability under a softmax.
