@@ -72,7 +72,7 @@ impl Weights {
 }
 
 /// The first value that is not finite. Whole blocks are looked at without
-/// branches, which takes a quarter of the time.
+/// branches, which takes half of the time.
 fn not_finite(values: &[f32]) -> Option<usize> {
     let is_bad = |block: &[f32]| block.iter().fold(false, |bad, v| bad | !v.is_finite());
     let block = values.chunks(BLOCK).position(is_bad)?;
