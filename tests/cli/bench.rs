@@ -54,9 +54,9 @@ fn a_tagger_is_measured() {
     let (models, folder) = (models(), folder());
     let json = object(bench(&folder, &models.ner(), &["--json", "--threads", "2"]));
     let counts = ["sentences", "words", "characters", "runs", "threads", "batch_size"];
-    assert_eq!(counts.map(|key| json[key].as_u64()), [3, 12, CHARACTERS, 5, 2, 1024].map(Some));
+    assert_eq!(counts.map(|key| json[key].as_u64()), [3, 12, CHARACTERS, 5, 2, 4096].map(Some));
     let texts = ["device", "precision"].map(|key| json[key].as_str());
-    assert_eq!(texts, [Some("cpu"), Some("f32")]);
+    assert_eq!(texts, [Some("cpu"), Some("auto")]);
     let instructions = json["instructions"].as_str().expect("a name");
     assert!(["avx512", "avx2", "portable"].contains(&instructions), "{instructions}");
     assert_eq!(json["models"], serde_json::json!([models.ner()]));

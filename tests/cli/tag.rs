@@ -28,6 +28,28 @@ fn batches_and_threads_change_no_byte() {
 }
 
 #[test]
+fn within_a_precision_batches_and_threads_change_no_byte() {
+    // The built-in pair of language models, and texts of very unequal lengths.
+    let text = corpus::tokens(2) + &"so on and ".repeat(60) + "Ada Lovelace left Turin .\n";
+    let folder = Folder::new().with("a.tokens", &text);
+    let tag = |precision: &str, batch: &str, threads: &str| {
+        let args = ["tag", "-q", "--to", "jsonl", "--scores", "--precision", precision];
+        let more = ["--batch-size", batch, "--threads", threads, "a.tokens"];
+        folder.gloss(&[&args[..], &more[..]].concat()).ok()
+    };
+    let all = ["f32", "bf16", "int8"].map(|precision| {
+        let want = tag(precision, "1", "1");
+        for (batch, threads) in [("50", "1"), ("100000", "1"), ("50", "3"), ("100000", "2")] {
+            assert!(tag(precision, batch, threads) == want, "{precision} {batch} {threads}");
+        }
+        want
+    });
+    assert!(all[0] != all[1] && all[1] != all[2], "the precision does something");
+    assert!(tag("auto", "4096", "2") == all[2], "the built-in model names int8");
+    folder.gloss(&["tag", "--precision", "f16", "a.tokens"]).fails(2);
+}
+
+#[test]
 fn each_model_adds_its_layer() {
     let (models, folder) = (models(), Folder::new());
     let (ner, upos) = (models.ner(), models.upos());

@@ -47,7 +47,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs `b`, row-major `[k, n]`.
+    /// Packs `b`, row-major `[k, n]`, in `f32`.
     ///
     /// # Panics
     /// If `b` has another length, or this processor lacks the instruction set.

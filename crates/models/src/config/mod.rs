@@ -48,6 +48,10 @@ pub struct ModelInfo {
     pub licence: String,
     /// How the weights are stored.
     pub precision: StoredPrecision,
+    /// Number format that the finished model is computed with, unless whoever
+    /// uses it asks for another; left out: as the weights are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compute: Option<StoredPrecision>,
 }
 
 /// What all configurations have.

@@ -89,6 +89,7 @@ impl Model {
             kind: KIND.to_owned(),
             format: FORMAT,
             precision: StoredPrecision::F32,
+            compute: None,
             language_model,
             development: None,
         };

@@ -132,6 +132,9 @@ pub(crate) struct LanguageModelModel {
     pub(crate) format: u64,
     /// How the weights are stored.
     pub(crate) precision: StoredPrecision,
+    /// Number format it is computed with; left out: as they are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compute: Option<StoredPrecision>,
     pub(crate) language_model: LanguageModelConfig,
     /// Score on the development text, which tells what to expect of a text
     /// like those it was trained on.

@@ -115,7 +115,8 @@ impl LanguageModel {
         for tensor in bundle.tensors(WEIGHTS)? {
             weights.insert(tensor.name, tensor.shape, tensor.values);
         }
-        let precision = precision.unwrap_or_else(|| limits::precision(model.precision));
+        let precision = precision
+            .unwrap_or_else(|| limits::precision(model.compute.unwrap_or(model.precision)));
         Self::from_weights(bundle.name(), key, model, dictionary, weights, precision)
             .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
     }

@@ -310,6 +310,7 @@ pub(super) mod tests {
             kind,
             format: FORMAT,
             precision,
+            compute: None,
             language_model,
             development: None,
         };

@@ -153,6 +153,9 @@ pub(crate) struct TaggerModel {
     pub(crate) labels: Vec<String>,
     /// How the weights are stored.
     pub(crate) precision: StoredPrecision,
+    /// Number format it is computed with; left out: as they are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compute: Option<StoredPrecision>,
     pub(crate) tagger: TaggerConfig,
 }
 

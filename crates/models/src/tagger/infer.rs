@@ -89,7 +89,8 @@ impl Tagger {
         if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
             return Err(bundle.damaged("config.json", problem).into());
         }
-        let own = precision.unwrap_or_else(|| limits::precision(model.precision));
+        let own = precision
+            .unwrap_or_else(|| limits::precision(model.compute.unwrap_or(model.precision)));
         let configs = &model.tagger.embeddings;
         let (models, parts) = rayon::join(
             || language_models(configs, bundle, precision),

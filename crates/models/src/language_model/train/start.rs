@@ -60,6 +60,7 @@ impl Start {
             kind: KIND.to_owned(),
             format: FORMAT,
             precision: config.model.precision,
+            compute: config.model.compute,
             language_model,
             development: None,
         };

@@ -87,6 +87,7 @@ impl<'a> TaggerTask<'a> {
             scheme: labels.scheme(),
             labels: labels.names(),
             precision: config.model.precision,
+            compute: config.model.compute,
             tagger,
         };
         let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
