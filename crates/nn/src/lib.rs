@@ -24,7 +24,7 @@ pub use glossator_kernels::{
     Direction, Error as KernelError, Isa, Schedule,
     cells::{CellKind, Precision},
     crf::{Crf, Mask, Posterior},
-    op::crf_loss,
+    op::{RecurrentInput, crf_loss},
 };
 pub use linear::{Linear, PackedLinear};
 pub use loss::{nll, weighted_nll};

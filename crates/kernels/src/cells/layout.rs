@@ -152,14 +152,6 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    pub(super) fn new(order: Order, tokens: usize) -> Self {
-        Self {
-            order,
-            gates: Buffer::zeros(tokens * order.gates()),
-            cells: Buffer::zeros(tokens * order.units()),
-        }
-    }
-
     /// Checks that a forward pass over so many tokens and units kept this.
     pub(super) fn check(&self, hidden_dim: usize, tokens: usize) -> Result<()> {
         expect_len("saved units", self.order.hidden_dim, hidden_dim)?;

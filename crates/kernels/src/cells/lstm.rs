@@ -10,13 +10,13 @@
 //! Gate order in stored weights: i, f, g, o, as in PyTorch.
 
 mod backward;
+mod forward;
 
 use rayon::prelude::*;
 
 use super::{
-    Batch, Cell, CellWeights, Gradients, Input, Precision, Saved, SavedLayout, Sink, Spec,
-    Upstream, Weights,
-    parts::{All, Parts},
+    Batch, Cell, CellWeights, Features, Gradients, Input, Pass, Precision, Saved, Scanned, Sink,
+    Spec, Upstream, Weights,
 };
 use crate::{
     Isa, Result, Step,
@@ -55,51 +55,28 @@ impl Cell for Lstm {
         input.check(batch.schedule.tokens(), weights.gate_dim())?;
         batch.check(weights.hidden_dim(), STATES)?;
         let threads = rayon::current_num_threads();
-        Scan { weights, input, batch, threads, kept: None }.run(sink);
+        Scan { weights, input, batch, threads }.run(sink);
         Ok(())
     }
 
-    fn forward(&self, weights: &CellWeights, input: &[f32], batch: Batch<'_>) -> Result<Saved> {
-        let (tokens, dim) = (batch.schedule.tokens(), weights.hidden_dim());
-        batch.check(dim, STATES)?;
-        let gates = weights.project(input, tokens)?;
-        let mut kept = SavedLayout::new(weights.order(), tokens);
-        let places =
-            Kept { gates: Shared(kept.gates.as_mut_ptr()), cells: Shared(kept.cells.as_mut_ptr()) };
-        let sequences = batch.schedule.sequences();
-        let (mut hidden, mut last) = (vec![0.0; tokens * dim], vec![0.0; STATES * sequences * dim]);
-        let all = All {
-            hidden: Shared(hidden.as_mut_ptr()),
-            last: Shared(last.as_mut_ptr()),
-            sequences,
-            dim,
-        };
-        let parts = Parts::of(batch.schedule, TILE_VECTORS * dim * dim);
-        parts.schedules.par_iter().for_each(|schedule| {
-            let batch = Batch { schedule, ..batch };
-            let (input, threads, kept) = (Input::Rows(&gates), parts.threads, Some(places));
-            Scan { weights, input, batch, threads, kept }.run(&mut all.clone());
-        });
-        Ok(Saved { hidden, last, kept })
+    fn forward(
+        &self,
+        weights: &CellWeights,
+        features: Features<'_>,
+        batch: Batch<'_>,
+    ) -> Result<Scanned> {
+        forward::forward(weights, features, batch)
     }
 
     fn backward(
         &self,
         weights: &Weights<'_>,
-        input: &[f32],
-        batch: Batch<'_>,
+        pass: Pass<'_>,
         saved: Saved,
         upstream: Upstream<'_>,
     ) -> Result<Gradients> {
-        backward::backward(weights, input, batch, saved, upstream)
+        backward::backward(weights, pass, saved, upstream)
     }
-}
-
-/// Where a training scan leaves its activations.
-#[derive(Clone, Copy)]
-struct Kept {
-    gates: Shared,
-    cells: Shared,
 }
 
 /// One scan over a batch.
@@ -109,7 +86,6 @@ struct Scan<'a> {
     batch: Batch<'a>,
     /// Threads for one step.
     threads: usize,
-    kept: Option<Kept>,
 }
 
 impl Scan<'_> {
@@ -224,13 +200,6 @@ impl<S: Simd> Tile<S> for Units<'_, '_> {
                 let c = S::fma(f, S::load(cells.at(at)), S::mul(i, g));
                 S::store(cells.at(at), c);
                 S::store(next.at(at), S::mul(o, tanh::<S>(c)));
-                if let Some(kept) = scan.kept {
-                    let row = kept.gates.at(token[r] * gates + self.panel * width);
-                    for (v, gate) in [i, f, g, o].into_iter().enumerate() {
-                        S::store(row.add(v * S::LANES), gate);
-                    }
-                    S::store(kept.cells.at(token[r] * units + unit), c);
-                }
             }
         }
     }

@@ -10,9 +10,11 @@
 //! stays in the second-level cache; partial sums rest in `c` between blocks,
 //! which changes no bit.
 
+mod outer;
 mod product;
 mod tile;
 
+pub(crate) use outer::Outer;
 pub(crate) use product::product_on;
 pub use product::{Init, Rows, product};
 pub(crate) use tile::{Sums, Tile, for_tiles, tile};
