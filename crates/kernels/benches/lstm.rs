@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Instant};
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{LSTMConfig, RNN, VarBuilder, VarMap, rnn};
-use glossator_kernels::{Direction, Schedule, cells::CellKind, op};
+use glossator_kernels::{
+    Direction, Schedule,
+    cells::{CellKind, Precision},
+    op::{self, RecurrentInput},
+};
 
 const INPUT_DIM: usize = 128;
 const BATCH: usize = 32;
@@ -45,8 +49,16 @@ fn ours(hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
     let weights = Var::from_tensor(&random(&[len], 1.0 / (hidden_dim as f64).sqrt())?)?;
     let input = Var::from_tensor(&random(&[STEPS * BATCH, INPUT_DIM], 1.0)?)?;
     let initial = Tensor::zeros((2, BATCH, hidden_dim), DType::F32, &Device::Cpu)?;
+    let kind = CellKind::Lstm;
     Ok(move || {
-        let out = op::recurrent(CellKind::Lstm, &schedule, &input, &weights, &initial)?;
+        let out = op::recurrent(
+            kind,
+            &schedule,
+            RecurrentInput::Rows(&input),
+            &weights,
+            &initial,
+            Precision::F32,
+        )?;
         let gradients = out.hidden.sum_all()?.backward()?;
         assert!(gradients.get(&weights).is_some() && gradients.get(&input).is_some());
         Ok(())

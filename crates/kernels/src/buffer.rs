@@ -21,6 +21,38 @@ impl Buffer {
         let first = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         Self { values, first, len }
     }
+
+    /// Room for `len` floats, to be written before it is a buffer.
+    pub(crate) fn blank(len: usize) -> Blank {
+        let values = Vec::<f32>::with_capacity(len + LINE);
+        let first = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        Blank(Self { values, first, len })
+    }
+}
+
+/// Memory aligned as a [`Buffer`] that is not written yet.
+pub(crate) struct Blank(Buffer);
+
+impl Blank {
+    /// Where it begins.
+    pub(crate) fn place(&mut self) -> Shared {
+        Shared(self.0.values.as_mut_ptr().wrapping_add(self.0.first))
+    }
+
+    /// The buffer.
+    ///
+    /// # Safety
+    /// Every float of it was written.
+    pub(crate) unsafe fn filled(self) -> Buffer {
+        let mut buffer = self.0;
+        // SAFETY: the floats before the first one are written here, those of
+        // the buffer were by the caller, and all lie within the capacity.
+        unsafe {
+            buffer.values.as_mut_ptr().write_bytes(0, buffer.first);
+            buffer.values.set_len(buffer.first + buffer.len);
+        }
+        buffer
+    }
 }
 
 impl Clone for Buffer {

@@ -7,8 +7,11 @@ use std::{collections::HashMap, path::Path};
 use common::{close, values, wide};
 
 use glossator_kernels::{
-    Direction, Isa, Schedule,
-    cells::{Batch, CellKind, CellWeights, Gradients, Input, Precision, Sink, Upstream, Weights},
+    Direction, Isa, Result, Schedule,
+    cells::{
+        Batch, Cell, CellKind, CellWeights, Features, Gradients, Input, Pass, Precision, Scanned,
+        Sink, Upstream, Weights,
+    },
     reference::CellReference,
 };
 
@@ -139,7 +142,7 @@ fn forward_equals_the_reference_on_every_instruction_set() {
         for &isa in Isa::available() {
             let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
             let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
-            let saved = cell.forward(&packed, &args.input, batch).unwrap();
+            let saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
             close("hidden", &saved.hidden, &hidden, 3e-6);
             close("last", &saved.last, &last, 3e-6);
 
@@ -231,6 +234,61 @@ fn a_table_of_characters_equals_its_rows() {
     assert!(scan(Input::Table { table: &table, ids: &wrong }).is_err());
 }
 
+/// The way back of a whole pass.
+fn backward(
+    cell: &dyn Cell,
+    weights: &Weights<'_>,
+    features: Features<'_>,
+    batch: Batch<'_>,
+    scanned: Scanned,
+    upstream: Upstream<'_>,
+) -> Result<Gradients> {
+    let Scanned { hidden, saved, .. } = scanned;
+    let pass = Pass { features, batch, hidden: &hidden, is_constant: false };
+    cell.backward(weights, pass, saved, upstream)
+}
+
+#[test]
+fn a_table_of_characters_is_trained_as_its_rows() {
+    for case in cases() {
+        let (cell, args) = (case.kind.cell(), case.arguments());
+        let (d, tokens) = (case.input_dim, case.lengths.iter().sum::<usize>());
+        let weights = case.weights(&args.weights);
+        let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+        let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+        let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
+        let table = values(9 * d, 5);
+        let ids: Vec<u32> = (0..tokens as u32).map(|t| t * 7 % 9).collect();
+        let rows: Vec<f32> =
+            ids.iter().flat_map(|&id| table[id as usize * d..][..d].to_vec()).collect();
+        let run = |features: Features<'_>| {
+            let scanned = cell.forward(&packed, features, batch).unwrap();
+            let (hidden, last) = (scanned.hidden.clone(), scanned.last.clone());
+            let upstream = Upstream { hidden: &hidden, last: &last };
+            let g = backward(cell, &weights, features, batch, scanned, upstream).unwrap();
+            (hidden, g)
+        };
+        let (hidden, picked) = run(Features::Table { table: &table, ids: &ids });
+        let (same, want) = run(Features::Rows(&rows));
+        assert_eq!(hidden, same);
+        let mut sums = vec![0.0; table.len()];
+        for (id, row) in ids.iter().zip(want.input.chunks(d)) {
+            sums[*id as usize * d..][..d]
+                .iter_mut()
+                .zip(row)
+                .for_each(|(s, &g)| *s += f64::from(g));
+        }
+        close("input", &picked.input, &sums, 1e-5);
+        close("weight_ih", &picked.weight_ih, &wide(&want.weight_ih), 1e-5);
+        close("bias", &picked.bias, &wide(&want.bias), 1e-5);
+        assert_eq!(picked.weight_hh, want.weight_hh);
+        let wrong = vec![9; tokens];
+        assert!(
+            cell.forward(&packed, Features::Table { table: &table, ids: &wrong }, batch).is_err()
+        );
+    }
+}
+
 /// Results and gradients of a case on an instruction set.
 fn run(case: &Case, isa: Isa, args: &Arguments) -> (Vec<f32>, Vec<f32>, Gradients) {
     let cell = case.kind.cell();
@@ -238,11 +296,12 @@ fn run(case: &Case, isa: Isa, args: &Arguments) -> (Vec<f32>, Vec<f32>, Gradient
     let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
     let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
     let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
-    let saved = cell.forward(&packed, &args.input, batch).unwrap();
+    let saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
     let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
     let (dh, dl) = (values(hidden.len(), 21), values(last.len(), 22));
     let upstream = Upstream { hidden: &dh, last: &dl };
-    let gradients = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
+    let gradients =
+        backward(cell, &weights, Features::Rows(&args.input), batch, saved, upstream).unwrap();
     (hidden, last, gradients)
 }
 
@@ -325,14 +384,14 @@ fn what_does_not_fit_is_an_error() {
     let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
     let error = |weights: &Weights<'_>, schedule: &Schedule, cut: usize| {
         let batch = Batch { schedule: &fitting, initial: None };
-        let mut saved = cell.forward(&packed, &args.input, batch).unwrap();
+        let mut saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
         saved.hidden.truncate(saved.hidden.len() - cut);
         let input = vec![0.0; schedule.tokens() * weights.input_dim];
         let hidden = vec![0.0; schedule.tokens() * weights.hidden_dim];
         let last = vec![0.0; 2 * schedule.sequences() * weights.hidden_dim];
         let batch = Batch { schedule, initial: None };
         let upstream = Upstream { hidden: &hidden, last: &last };
-        let result = cell.backward(weights, &input, batch, saved, upstream);
+        let result = backward(cell, weights, Features::Rows(&input), batch, saved, upstream);
         result.err().map(|error| error.to_string())
     };
     assert_eq!(error(&weights, &fitting, 0), None);
@@ -452,7 +511,7 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
             let initial = layer.states("h0", "c0", lengths.len() * hidden_dim);
             let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
             let batch = Batch { schedule: &schedule, initial: Some(&initial) };
-            let saved = cell.forward(&packed, &input, batch).unwrap();
+            let saved = cell.forward(&packed, Features::Rows(&input), batch).unwrap();
             let last = layer.states("hn", "cn", lengths.len() * hidden_dim);
             close("last", &saved.last, &wide(&last), 1e-6);
             columns.push(saved.hidden.clone());
@@ -479,7 +538,8 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
         let last = layer.states("grad_hn", "grad_cn", lengths.len() * dim);
         let batch = Batch { schedule: &schedule, initial: Some(&initial) };
         let upstream = Upstream { hidden: &hidden, last: &last };
-        let got = cell.backward(&weights, &inputs[n], batch, saved, upstream).unwrap();
+        let got =
+            backward(cell, &weights, Features::Rows(&inputs[n]), batch, saved, upstream).unwrap();
         let want = |part: &str| fixture.wide(&format!("{case}.grad.{part}_{}", layer.suffix));
         close("weight_ih", &got.weight_ih, &want("weight_ih"), 2e-5);
         close("weight_hh", &got.weight_hh, &want("weight_hh"), 2e-5);
@@ -536,10 +596,18 @@ fn bits_do_not_depend_on_threads() {
                 pool.install(|| {
                     let cell = kind.cell();
                     let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
-                    let saved = cell.forward(&packed, &args.input, batch).unwrap();
+                    let saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
                     let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
                     let upstream = Upstream { hidden: &hidden, last: &last };
-                    let g = cell.backward(&weights, &args.input, batch, saved, upstream).unwrap();
+                    let g = backward(
+                        cell,
+                        &weights,
+                        Features::Rows(&args.input),
+                        batch,
+                        saved,
+                        upstream,
+                    )
+                    .unwrap();
                     let all =
                         [g.input, g.weight_ih, g.weight_hh, g.bias, g.initial, hidden.clone()];
                     all.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()

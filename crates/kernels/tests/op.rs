@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor, Var};
 use common::{close, values, wide};
 use glossator_kernels::{
     Direction, Isa, Schedule,
-    cells::{Batch, CellKind, Precision, Upstream, Weights},
-    op,
+    cells::{Batch, CellKind, Features, Pass, Precision, Upstream, Weights},
+    op::{self, RecurrentInput},
 };
 
 fn var(values: &[f32], shape: &[usize]) -> Var {
@@ -76,7 +76,8 @@ fn recurrent_equals_the_kernels_of_its_cell() {
     let flat = values(rows * (d + h + 2), 3);
     let (x, w) = (var(&input, &[tokens, d]), var(&flat, &[flat.len()]));
     let first = var(&initial, &[2, lengths.len(), h]);
-    let out = op::recurrent(kind, &schedule, &x, &w, &first).unwrap();
+    let out = op::recurrent(kind, &schedule, RecurrentInput::Rows(&x), &w, &first, Precision::F32)
+        .unwrap();
     let (dh, dl) = (values(tokens * h, 4), values(initial.len(), 5));
     let times = |t: &Tensor, by: &[f32]| {
         (t * Tensor::from_slice(by, t.shape(), &Device::Cpu).unwrap()).unwrap().sum_all().unwrap()
@@ -91,14 +92,93 @@ fn recurrent_equals_the_kernels_of_its_cell() {
     let weights = Weights { input_dim: d, hidden_dim: h, weight_ih, weight_hh, bias_ih, bias_hh };
     let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
     let batch = Batch { schedule: &schedule, initial: Some(&initial) };
-    let saved = cell.forward(&packed, &input, batch).unwrap();
+    let saved = cell.forward(&packed, Features::Rows(&input), batch).unwrap();
     assert_eq!(plain(&out.hidden), saved.hidden);
     assert_eq!(plain(&out.last), saved.last);
     let upstream = Upstream { hidden: &dh, last: &dl };
-    let want = cell.backward(&weights, &input, batch, saved, upstream).unwrap();
+    let features = Features::Rows(&input);
+    let pass = Pass { features, batch, hidden: &saved.hidden, is_constant: false };
+    let want = cell.backward(&weights, pass, saved.saved, upstream).unwrap();
     assert_eq!(plain(store.get(&x).unwrap()), want.input);
     assert_eq!(plain(store.get(&first).unwrap()), want.initial);
     let parts = [&want.weight_ih[..], &want.weight_hh, &want.bias, &want.bias];
     assert_eq!(plain(store.get(&w).unwrap()), parts.concat());
     assert!(loss.backward().is_err(), "what the way back needs was kept");
+}
+
+#[test]
+fn last_states_can_be_used_alone_or_not_at_all() {
+    let (h, lengths) = (5, [2, 3]);
+    let schedule = Arc::new(Schedule::new(&lengths, 2, Direction::Forward));
+    let table = var(&values(4 * 3, 1), &[4, 3]);
+    let w = var(&values(4 * h * (3 + h + 2), 2), &[4 * h * (3 + h + 2)]);
+    let first = var(&values(2 * 2 * h, 3), &[2, 2, h]);
+    let input = RecurrentInput::Table { table: &table, ids: &[0, 3, 1, 1, 0] };
+    let gradient = |pick: fn(&op::RecurrentOutput) -> Tensor| {
+        let out =
+            op::recurrent(CellKind::Lstm, &schedule, input, &w, &first, Precision::F32).unwrap();
+        let store = pick(&out).sum_all().unwrap().backward().unwrap();
+        plain(store.get(&table).unwrap())
+    };
+    // The last hidden states of the sequences are the rows 1 and 4.
+    let last = gradient(|out| out.last.get(0).unwrap());
+    let picked = gradient(|out| {
+        out.hidden.index_select(&Tensor::new(&[1_u32, 4], &Device::Cpu).unwrap(), 0).unwrap()
+    });
+    close("gradient", &last, &wide(&picked), 1e-6);
+    assert!(last.iter().any(|&value| value != 0.0));
+    assert_eq!(&last[2 * 3..3 * 3], [0.0; 3], "no token has the third row");
+}
+
+#[test]
+fn a_constant_input_has_no_gradient() {
+    let (h, schedule) = (5, Arc::new(Schedule::new(&[2], 1, Direction::Forward)));
+    let x = Tensor::from_slice(&values(6, 1), (2, 3), &Device::Cpu).unwrap();
+    let w = var(&values(4 * h * (3 + h + 2), 2), &[4 * h * (3 + h + 2)]);
+    let first = Tensor::zeros((2, 1, h), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let out = op::recurrent(
+        CellKind::Lstm,
+        &schedule,
+        RecurrentInput::Rows(&x),
+        &w,
+        &first,
+        Precision::F32,
+    );
+    let store = out.unwrap().hidden.sum_all().unwrap().backward().unwrap();
+    assert!(store.get(&w).is_some() && store.get(&x).is_none());
+}
+
+#[test]
+fn softmax_loss_and_its_slopes_by_hand() {
+    let scores = var(&[0.5, -1.0, 2.0, 30.0, 0.0, -30.0, 1.0, 1.0, 1.0], &[3, 3]);
+    let weights = [1.0_f32, 0.25, 3.0];
+    for weights in [None, Some(weights.to_vec())] {
+        let loss = op::softmax_loss(&scores, vec![2, 1, 0], weights.clone()).unwrap();
+        let store = (&loss * 2.0).unwrap().backward().unwrap();
+        let (mut want, mut slopes) = (0.0, Vec::new());
+        for (row, class) in wide(&plain(&scores)).chunks(3).zip([2, 1, 0]) {
+            let sum: f64 = row.iter().map(|score| score.exp()).sum();
+            let weight = f64::from(weights.as_ref().map_or(1.0, |weights| weights[class]));
+            want -= weight * (row[class].exp() / sum).ln();
+            let gold = |n| f64::from(u8::from(n == class));
+            let slope = |(n, score): (usize, &f64)| 2.0 * weight * (score.exp() / sum - gold(n));
+            slopes.extend(row.iter().enumerate().map(slope));
+        }
+        close("loss", &[loss.to_scalar().unwrap()], &[want], 1e-5);
+        close("slopes", &plain(store.get(&scores).unwrap()), &slopes, 1e-5);
+        assert!(loss.backward().is_err(), "the slopes were kept");
+    }
+    assert!(op::softmax_loss(&scores, vec![2, 1], None).is_err());
+    assert!(op::softmax_loss(&scores, vec![2, 1, 3], None).is_err());
+    assert!(op::softmax_loss(&scores, vec![2, 1, 0], Some(vec![1.0])).is_err());
+}
+
+#[test]
+fn scaling_scales_the_gradient() {
+    let x = var(&[1.0, 2.0, 3.0, 4.0], &[2, 2]);
+    let y = op::scale(&x, vec![0.0, 2.0, 0.5, 1.0]).unwrap();
+    assert_eq!(plain(&y), [0.0, 4.0, 1.5, 4.0]);
+    let store = y.sum_all().unwrap().backward().unwrap();
+    assert_eq!(plain(store.get(&x).unwrap()), [0.0, 2.0, 0.5, 1.0]);
+    assert!(op::scale(&x, vec![1.0]).is_err());
 }

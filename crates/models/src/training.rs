@@ -5,10 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use glossator_train::{Observer, RunOptions, Summary, files, metric::Report};
+use glossator_nn::Precision;
+use glossator_train::{Observer, ProductPrecision, RunOptions, Summary, files, metric::Report};
 use serde::Serialize;
 
 use crate::{Error, Result, RunConfig, TextScore, config, language_model, tagger};
+
+/// The number format that a configuration names.
+pub(crate) fn products(precision: ProductPrecision) -> Precision {
+    match precision {
+        ProductPrecision::F32 => Precision::F32,
+        ProductPrecision::Bf16 => Precision::Bf16,
+    }
+}
 
 /// A run to be made.
 pub struct TrainingRun<'a> {

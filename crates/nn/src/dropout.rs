@@ -2,7 +2,8 @@
 //!
 //! Candle's own dropout cannot be seeded on a CPU.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use glossator_kernels::op;
 
 use crate::{Result, Rng};
 
@@ -24,7 +25,7 @@ pub fn locked(x: &Tensor, lengths: &[usize], p: f32, rng: &mut Rng) -> Result<Te
         let row: Vec<f32> = (0..dim).map(|_| if rng.chance(p) { 0.0 } else { keep }).collect();
         (0..len).for_each(|_| mask.extend_from_slice(&row));
     }
-    Ok((x * Tensor::from_vec(mask, (tokens, dim), &Device::Cpu)?)?)
+    Ok(op::scale(x, mask)?)
 }
 
 /// Dropout (Srivastava et al., 2014): every value by itself, what is kept
@@ -36,9 +37,7 @@ pub fn plain(x: &Tensor, p: f32, rng: &mut Rng) -> Result<Tensor> {
     if p <= 0.0 {
         return Ok(x.clone());
     }
-    let keep = 1.0 / (1.0 - p);
-    let mask = (0..x.elem_count()).map(|_| if rng.chance(p) { 0.0 } else { keep });
-    Ok((x * Tensor::from_vec(mask.collect(), x.shape(), &Device::Cpu)?)?)
+    Ok(op::scale(x, rng.mask(x.elem_count(), p, 1.0 / (1.0 - p)))?)
 }
 
 /// Word dropout: whole tokens become zero, the others keep their scale.
@@ -51,13 +50,15 @@ pub fn word(x: &Tensor, p: f32, rng: &mut Rng) -> Result<Tensor> {
     if p <= 0.0 {
         return Ok(x.clone());
     }
-    let (tokens, _) = x.dims2()?;
-    let mask: Vec<f32> = (0..tokens).map(|_| if rng.chance(p) { 0.0 } else { 1.0 }).collect();
-    Ok(x.broadcast_mul(&Tensor::from_vec(mask, (tokens, 1), &Device::Cpu)?)?)
+    let (tokens, dim) = x.dims2()?;
+    let mask = rng.mask(tokens, p, 1.0);
+    Ok(op::scale(x, mask.into_iter().flat_map(|keep| std::iter::repeat_n(keep, dim)).collect())?)
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     #[test]

@@ -20,6 +20,11 @@ impl Embedding {
         Ok(Self { weight: params.add(&format!("{name}.weight"), values, (items, dim))? })
     }
 
+    /// The whole table, `[items, dim]`.
+    pub fn table(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// Rows of the ids: `[ids, dim]`.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub use glossator_kernels::{
     cells::CellKind,
     crf::{Crf, Mask, Posterior},
     gemm::Precision,
-    op::crf_loss,
+    op::{RecurrentInput, crf_loss},
 };
 pub use linear::{Linear, PackedLinear};
 pub use loss::{nll, weighted_nll};

@@ -1,6 +1,7 @@
 //! Losses over single words.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use glossator_kernels::op;
 
 use crate::Result;
 
@@ -9,15 +10,11 @@ use crate::Result;
 /// `scores`: `[tokens, classes]`; `gold`: a class a token; `weights`: one a class.
 ///
 /// # Errors
-/// If the shapes do not fit.
+/// If the shapes do not fit or a class is out of range.
 pub fn weighted_nll(scores: &Tensor, gold: &[usize], weights: &[f32]) -> Result<Tensor> {
-    let classes = scores.dim(1)?;
-    let mut picked = vec![0.0; gold.len() * classes];
-    for (token, &class) in gold.iter().enumerate() {
-        picked[token * classes + class] = -weights[class];
-    }
-    let picked = Tensor::from_vec(picked, (gold.len(), classes), &Device::Cpu)?;
-    Ok((candle_nn::ops::log_softmax(scores, 1)? * picked)?.sum_all()?)
+    // What is no u32 is no class either, and refused as such.
+    let gold = gold.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)).collect();
+    Ok(op::softmax_loss(scores, gold, Some(weights.to_vec()))?)
 }
 
 /// Negative log-likelihood of a softmax, in nats, summed over rows.
@@ -26,16 +23,14 @@ pub fn weighted_nll(scores: &Tensor, gold: &[usize], weights: &[f32]) -> Result<
 ///
 /// # Errors
 /// If the shapes do not fit or a class is out of range.
-pub fn nll(scores: &Tensor, gold: &[u32]) -> Result<Tensor> {
-    let gold = Tensor::new(gold, &Device::Cpu)?.unsqueeze(1)?;
-    let picked = candle_nn::ops::log_softmax(scores, 1)?.gather(&gold, 1)?;
-    Ok(picked.sum_all()?.neg()?)
+pub fn nll(scores: &Tensor, gold: Vec<u32>) -> Result<Tensor> {
+    Ok(op::softmax_loss(scores, gold, None)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Var;
+    use candle_core::{Device, Var};
 
     #[test]
     fn equals_a_plain_computation_with_its_gradient() {

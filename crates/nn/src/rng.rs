@@ -4,6 +4,10 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng},
 };
+use rayon::prelude::*;
+
+/// Values of a mask that one task draws.
+const MASK: usize = 1 << 14;
 
 /// Seeded generator (ChaCha with 8 rounds).
 ///
@@ -47,6 +51,20 @@ impl Rng {
         self.uniform() < p
     }
 
+    /// `len` values, each 0 with probability `p` and else `keep`: what as many
+    /// calls of [`chance`](Self::chance) would say, drawn on all threads.
+    pub fn mask(&mut self, len: usize, p: f32, keep: f32) -> Vec<f32> {
+        let first = self.0.get_word_pos();
+        let mut mask = vec![0.0; len];
+        mask.par_chunks_mut(MASK).enumerate().for_each(|(chunk, mask)| {
+            let mut rng = self.clone();
+            rng.0.set_word_pos(first + (chunk * MASK) as u128);
+            mask.iter_mut().for_each(|value| *value = if rng.chance(p) { 0.0 } else { keep });
+        });
+        self.0.set_word_pos(first + len as u128);
+        mask
+    }
+
     /// Standard normal (Box and Muller, 1958).
     pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * f64::from(1.0 - self.uniform()).ln()).sqrt();
@@ -71,6 +89,20 @@ mod tests {
         assert_eq!(draw("dropout", 3), draw("dropout", 3));
         assert_ne!(draw("dropout", 3), draw("dropout", 4));
         assert_ne!(draw("dropout", 3), draw("shuffle", 3));
+    }
+
+    #[test]
+    fn a_mask_draws_what_single_chances_do_on_any_threads() {
+        let mut one = Rng::new(3, "dropout", 9);
+        one.bits();
+        let mut other = one.clone();
+        let want: Vec<f32> = (0..50_000).map(|_| if one.chance(0.3) { 0.0 } else { 2.0 }).collect();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(|| other.clone().mask(50_000, 0.3, 2.0)), want);
+        }
+        other.mask(50_000, 0.3, 2.0);
+        assert_eq!(one.bits(), other.bits(), "the generator goes on behind the mask");
     }
 
     #[test]

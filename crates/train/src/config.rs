@@ -15,6 +15,19 @@ pub enum OptimizerKind {
     AdamW,
 }
 
+/// Number format of the large products of training; weights, states, sums and
+/// gradients are `f32` in any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProductPrecision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// The upper halves of 32-bit floats: faster where the processor has
+    /// products of them, and rounded.
+    Bf16,
+}
+
 /// How the learning rate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +52,8 @@ pub enum ScheduleKind {
 pub struct TrainingConfig {
     /// The optimiser.
     pub optimizer: OptimizerKind,
+    /// Number format of the products of recurrent layers.
+    pub precision: ProductPrecision,
     /// Learning rate at the start (after the warm-up).
     pub learning_rate: f64,
     /// Momentum of SGD, 0 to 1.
@@ -88,6 +103,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             optimizer: OptimizerKind::Sgd,
+            precision: ProductPrecision::F32,
             learning_rate: 0.1,
             momentum: 0.0,
             weight_decay: 0.0,

@@ -1,7 +1,7 @@
 //! Updates of the parameters, in place and bit for bit the same for any number of threads.
 //!
-//! Threads share out whole tensors, and no sum crosses a tensor in another
-//! order than that of the [`ParamSet`]. A parameter without a gradient is left
+//! Threads share out pieces of each tensor, always the same ones, and sums are
+//! added piece by piece in the order of the [`ParamSet`]. A parameter without a gradient is left
 //! alone: no decay, no momentum.
 
 use candle_core::{Tensor, backprop::GradStore};
@@ -9,6 +9,9 @@ use glossator_nn::{Param, ParamSet};
 use rayon::prelude::*;
 
 use crate::{OptimizerKind, Result, TrainingConfig, values};
+
+/// Values that one task works on.
+const PIECE: usize = 1 << 15;
 
 /// Gradients in the order of the parameters; `None` where there is none.
 #[derive(Debug)]
@@ -29,12 +32,14 @@ impl Gradients {
 
     /// Euclidean norm over all gradients.
     pub(crate) fn norm(&self) -> Result<f64> {
-        let sum = |gradient: &Option<Tensor>| match gradient {
-            Some(gradient) => values::read(gradient, sum_of_squares),
-            None => Ok(0.0),
-        };
-        let sums: Vec<f64> = self.0.par_iter().map(sum).collect::<Result<_, _>>()?;
-        Ok(sums.iter().sum::<f64>().sqrt())
+        let mut sum = 0.0;
+        for gradient in self.0.iter().flatten() {
+            let pieces = |values: &[f32]| -> Vec<f64> {
+                values.par_chunks(PIECE).map(sum_of_squares).collect()
+            };
+            sum += values::read(gradient, pieces)?.into_iter().sum::<f64>();
+        }
+        Ok(sum.sqrt())
     }
 }
 
@@ -90,69 +95,100 @@ impl Optimizer {
         scale: f64,
         rate: f64,
     ) -> Result<()> {
-        let config = &self.config;
-        let params: Vec<&Param> = params.iter().collect();
-        let work = params.par_iter().zip(&gradients.0).zip(&mut self.slots);
-        work.try_for_each(|((param, gradient), slot)| {
-            let Some(gradient) = gradient else { return Ok(()) };
+        for ((param, gradient), slot) in params.iter().zip(&gradients.0).zip(&mut self.slots) {
+            let Some(gradient) = gradient else { continue };
             slot.updates += 1;
             values::read(gradient, |gradient| {
-                values::change(&param.var, |values| match config.optimizer {
-                    OptimizerKind::Sgd => sgd(config, slot, values, gradient, scale, rate),
-                    OptimizerKind::AdamW => adamw(config, slot, values, gradient, scale, rate),
+                values::change(&param.var, |values| match self.config.optimizer {
+                    OptimizerKind::Sgd => {
+                        Sgd::new(&self.config, scale, rate).update(slot, values, gradient);
+                    }
+                    OptimizerKind::AdamW => {
+                        let updates = slot.updates as f64;
+                        let adamw = AdamW::new(&self.config, updates, scale, rate);
+                        adamw.update(slot, values, gradient);
+                    }
                 })
-            })?
-        })?;
+            })??;
+        }
         Ok(())
     }
 }
 
 /// `m = momentum * m + (g + decay * w)`, `w = w - rate * m`.
-fn sgd(
-    config: &TrainingConfig,
-    slot: &mut Slot,
-    weights: &mut [f32],
-    gradient: &[f32],
-    scale: f64,
-    rate: f64,
-) {
-    let (scale, rate) = (scale as f32, rate as f32);
-    let (decay, momentum) = (config.weight_decay as f32, config.momentum as f32);
-    let values = weights.iter_mut().zip(gradient);
-    match slot.moments.as_mut_slice() {
-        [moments] => {
-            for ((w, &g), m) in values.zip(moments) {
-                *m = momentum * *m + (scale * g + decay * *w);
-                *w -= rate * *m;
-            }
+struct Sgd {
+    scale: f32,
+    rate: f32,
+    decay: f32,
+    momentum: f32,
+}
+
+impl Sgd {
+    fn new(config: &TrainingConfig, scale: f64, rate: f64) -> Self {
+        let (decay, momentum) = (config.weight_decay as f32, config.momentum as f32);
+        Self { scale: scale as f32, rate: rate as f32, decay, momentum }
+    }
+
+    fn update(&self, slot: &mut Slot, weights: &mut [f32], gradient: &[f32]) {
+        let Self { scale, rate, decay, momentum } = *self;
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
+        match slot.moments.as_mut_slice() {
+            [moments] => pieces.zip(moments.par_chunks_mut(PIECE)).for_each(|((w, g), m)| {
+                for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+                    *m = momentum * *m + (scale * g + decay * *w);
+                    *w -= rate * *m;
+                }
+            }),
+            _ => pieces.for_each(|(w, g)| {
+                w.iter_mut().zip(g).for_each(|(w, &g)| *w -= rate * (scale * g + decay * *w));
+            }),
         }
-        _ => values.for_each(|(w, &g)| *w -= rate * (scale * g + decay * *w)),
     }
 }
 
 /// `m` and `v` are the running means of `g` and `g²`, corrected for their start at 0;
 /// `w = w * (1 - rate * decay) - rate * m / (√v + epsilon)`.
-fn adamw(
-    config: &TrainingConfig,
-    slot: &mut Slot,
-    weights: &mut [f32],
-    gradient: &[f32],
-    scale: f64,
-    rate: f64,
-) {
-    let [first, second] = slot.moments.as_mut_slice() else { return };
-    let correction = |beta: f64| 1.0 - beta.powf(slot.updates as f64);
-    let size = (rate / correction(config.beta1)) as f32;
-    let root = (1.0 / correction(config.beta2).sqrt()) as f32;
-    let keep = (1.0 - rate * config.weight_decay) as f32;
-    let (beta1, beta2) = (config.beta1 as f32, config.beta2 as f32);
-    let (new1, new2) = ((1.0 - config.beta1) as f32, (1.0 - config.beta2) as f32);
-    let (scale, epsilon) = (scale as f32, config.epsilon as f32);
-    for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
-        let g = scale * g;
-        *m = beta1 * *m + new1 * g;
-        *v = beta2 * *v + new2 * g * g;
-        *w = keep * *w - size * *m / (v.sqrt() * root + epsilon);
+struct AdamW {
+    scale: f32,
+    /// Learning rate, corrected for the start of `m`.
+    size: f32,
+    /// Correction of `√v`.
+    root: f32,
+    keep: f32,
+    beta: [f32; 2],
+    new: [f32; 2],
+    epsilon: f32,
+}
+
+impl AdamW {
+    fn new(config: &TrainingConfig, updates: f64, scale: f64, rate: f64) -> Self {
+        let correction = |beta: f64| 1.0 - beta.powf(updates);
+        Self {
+            scale: scale as f32,
+            size: (rate / correction(config.beta1)) as f32,
+            root: (1.0 / correction(config.beta2).sqrt()) as f32,
+            keep: (1.0 - rate * config.weight_decay) as f32,
+            beta: [config.beta1 as f32, config.beta2 as f32],
+            new: [(1.0 - config.beta1) as f32, (1.0 - config.beta2) as f32],
+            epsilon: config.epsilon as f32,
+        }
+    }
+
+    fn update(&self, slot: &mut Slot, weights: &mut [f32], gradient: &[f32]) {
+        let [first, second] = slot.moments.as_mut_slice() else { return };
+        let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
+        pieces.zip(moments).for_each(|((w, g), (m, v))| self.piece(w, g, m, v));
+    }
+
+    fn piece(&self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let Self { scale, size, root, keep, beta, new, epsilon } = *self;
+        for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+            let g = scale * g;
+            *m = beta[0] * *m + new[0] * g;
+            *v = beta[1] * *v + new[1] * g * g;
+            *w = keep * *w - size * *m / (v.sqrt() * root + epsilon);
+        }
     }
 }
 

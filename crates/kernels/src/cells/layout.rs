@@ -5,7 +5,7 @@ use crate::{
     Isa, Result,
     buffer::Buffer,
     error::{expect_len, size},
-    gemm::{Init, Packed, Precision, Rows, product},
+    gemm::{Init, Outer, Packed, Precision, Rows, product},
     simd::TILE_VECTORS,
 };
 
@@ -26,7 +26,7 @@ impl CellWeights {
     pub(super) fn new(weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<Self> {
         weights.check()?;
         let Weights { input_dim, hidden_dim, .. } = *weights;
-        let order = Order { hidden_dim, isa };
+        let order = Order { hidden_dim, isa, precision };
         let pack =
             |rows, k| Packed::gathered(isa, precision, rows, k, order.gates(), |c| order.row(c));
         Ok(Self {
@@ -49,7 +49,7 @@ impl CellWeights {
         weights.check()?;
         let items = table.len() / weights.input_dim.max(1);
         expect_len("table", table.len(), size(items, weights.input_dim))?;
-        let order = Order { hidden_dim: weights.hidden_dim, isa };
+        let order = Order { hidden_dim: weights.hidden_dim, isa, precision: Precision::F32 };
         let (k, n) = (weights.input_dim, order.gates());
         let input =
             Packed::gathered(isa, Precision::F32, weights.weight_ih, k, n, |c| order.row(c));
@@ -75,7 +75,8 @@ impl CellWeights {
     }
 
     pub(super) fn order(&self) -> Order {
-        Order { hidden_dim: self.hidden_dim, isa: self.recurrent.isa() }
+        let (isa, precision) = (self.recurrent.isa(), self.recurrent.precision());
+        Order { hidden_dim: self.hidden_dim, isa, precision }
     }
 
     /// The input side of the pre-activations of `input`, `[tokens, input_dim]`:
@@ -107,6 +108,8 @@ impl Weights<'_> {
 pub(super) struct Order {
     pub(super) hidden_dim: usize,
     pub(super) isa: Isa,
+    /// Number format of the products.
+    pub(super) precision: Precision,
 }
 
 impl Order {
@@ -130,6 +133,18 @@ impl Order {
         let (block, gate) = (vector / TILE_VECTORS, vector % TILE_VECTORS);
         let unit = block * self.lanes() + lane;
         (unit < self.hidden_dim).then_some(gate * self.hidden_dim + unit)
+    }
+
+    /// The sum of outer products of gates `[rows, gates]` with other rows.
+    pub(super) fn outer<L>(
+        self,
+        rows: usize,
+        left: L,
+        width: usize,
+        gates: &[f32],
+    ) -> Outer<'_, L> {
+        let Self { isa, precision, .. } = self;
+        Outer { isa, precision, rows, left, width, right: gates, columns: self.gates() }
     }
 
     /// Both biases, added up.
@@ -170,14 +185,6 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    pub(super) fn new(order: Order, tokens: usize) -> Self {
-        Self {
-            order,
-            gates: Buffer::zeros(tokens * order.gates()),
-            cells: Buffer::zeros(tokens * order.units()),
-        }
-    }
-
     /// Checks that a forward pass over so many tokens and units kept this.
     pub(super) fn check(&self, hidden_dim: usize, tokens: usize) -> Result<()> {
         expect_len("saved units", self.order.hidden_dim, hidden_dim)?;

@@ -10,13 +10,13 @@
 //! Gate order in stored weights: i, f, g, o, as in PyTorch.
 
 mod backward;
+mod forward;
 
 use rayon::prelude::*;
 
 use super::{
-    Batch, Cell, CellWeights, Gradients, Input, Precision, Saved, SavedLayout, Sink, Spec,
-    Upstream, Weights,
-    parts::{All, Parts},
+    Batch, Cell, CellWeights, Features, Gradients, Input, Pass, Precision, Saved, Scanned, Sink,
+    Spec, Upstream, Weights,
 };
 use crate::{
     Isa, Result, Step,
@@ -55,51 +55,28 @@ impl Cell for Lstm {
         // A worker of a pool has its share of the work, and waits for nobody.
         let is_worker = rayon::current_thread_index().is_some();
         let threads = if is_worker { 1 } else { rayon::current_num_threads() };
-        Scan { weights, input, batch, threads, kept: None }.run(sink);
+        Scan { weights, input, batch, threads }.run(sink);
         Ok(())
     }
 
-    fn forward(&self, weights: &CellWeights, input: &[f32], batch: Batch<'_>) -> Result<Saved> {
-        let (tokens, dim) = (batch.schedule.tokens(), weights.hidden_dim());
-        batch.check(dim, STATES)?;
-        let gates = weights.project(input, tokens)?;
-        let mut kept = SavedLayout::new(weights.order(), tokens);
-        let places =
-            Kept { gates: Shared(kept.gates.as_mut_ptr()), cells: Shared(kept.cells.as_mut_ptr()) };
-        let sequences = batch.schedule.sequences();
-        let (mut hidden, mut last) = (vec![0.0; tokens * dim], vec![0.0; STATES * sequences * dim]);
-        let all = All {
-            hidden: Shared(hidden.as_mut_ptr()),
-            last: Shared(last.as_mut_ptr()),
-            sequences,
-            dim,
-        };
-        let parts = Parts::of(batch.schedule, TILE_VECTORS * dim * dim);
-        parts.schedules.par_iter().for_each(|schedule| {
-            let batch = Batch { schedule, ..batch };
-            let (input, threads, kept) = (Input::Rows(&gates), parts.threads, Some(places));
-            Scan { weights, input, batch, threads, kept }.run(&mut all.clone());
-        });
-        Ok(Saved { hidden, last, kept })
+    fn forward(
+        &self,
+        weights: &CellWeights,
+        features: Features<'_>,
+        batch: Batch<'_>,
+    ) -> Result<Scanned> {
+        forward::forward(weights, features, batch)
     }
 
     fn backward(
         &self,
         weights: &Weights<'_>,
-        input: &[f32],
-        batch: Batch<'_>,
+        pass: Pass<'_>,
         saved: Saved,
         upstream: Upstream<'_>,
     ) -> Result<Gradients> {
-        backward::backward(weights, input, batch, saved, upstream)
+        backward::backward(weights, pass, saved, upstream)
     }
-}
-
-/// Where a training scan leaves its activations.
-#[derive(Clone, Copy)]
-struct Kept {
-    gates: Shared,
-    cells: Shared,
 }
 
 /// One scan over a batch.
@@ -109,7 +86,6 @@ struct Scan<'a> {
     batch: Batch<'a>,
     /// Threads for one step.
     threads: usize,
-    kept: Option<Kept>,
 }
 
 impl Scan<'_> {
@@ -190,10 +166,10 @@ impl<F: Format> Kernel for In<'_, F> {
             let own = packed.panel(panel, 0);
             let is_last = panel + 1 == panels.1;
             let walk = Walk {
-                b: packed,
-                panel,
-                first: 0,
+                isa: packed.isa(),
+                panel: own.as_ptr(),
                 words: packed.words(),
+                starts: packed.starts(panel).as_ptr(),
                 rows: words.row(0),
                 stride: words.stride(),
                 count: tokens.len(),
@@ -242,10 +218,8 @@ impl<S: Simd, F: Format> Tile<S> for Units<'_, '_, F> {
 
     #[inline(always)]
     unsafe fn take(&mut self, lane: usize, mut sums: RowSums<S>) {
-        let Panels { scan, tokens, words, hidden, cells, .. } = *self.step;
-        let width = TILE_VECTORS * S::LANES;
-        let (gates, unit) = (scan.weights.gate_dim(), self.panel * S::LANES);
-        let units = gates / TILE_VECTORS;
+        let Panels { scan, words, hidden, cells, .. } = *self.step;
+        let (units, unit) = (scan.weights.order().units(), self.panel * S::LANES);
         // SAFETY: lanes, tokens and units lie in their buffers, as `Schedule` and
         // `Input::check` ensure; no other panel has these units; the features
         // are promised by the caller.
@@ -265,14 +239,6 @@ impl<S: Simd, F: Format> Tile<S> for Units<'_, '_, F> {
             let c = S::fma(f, S::load(cells.at(at)), S::mul(i, g));
             S::store(cells.at(at), c);
             S::store(hidden.at(at), S::mul(o, F::Activation::tanh::<S>(c)));
-            if let Some(kept) = scan.kept {
-                let token = tokens[lane] as usize;
-                let row = kept.gates.at(token * gates + self.panel * width);
-                for (v, gate) in [i, f, g, o].into_iter().enumerate() {
-                    S::store(row.add(v * S::LANES), gate);
-                }
-                S::store(kept.cells.at(token * units + unit), c);
-            }
         }
     }
 }

@@ -9,11 +9,13 @@
 //! weights, so that one tile of the product yields all gates of those units and
 //! the non-linearities run on it in registers.
 
+mod features;
 mod layout;
 mod lstm;
 mod parts;
 
 pub use crate::gemm::Precision;
+pub use features::Features;
 pub use layout::CellWeights;
 pub use lstm::Lstm;
 
@@ -106,20 +108,41 @@ pub struct Batch<'a> {
     pub initial: Option<&'a [f32]>,
 }
 
-/// What [`Cell::forward`] computes, and keeps for [`Cell::backward`].
+/// What [`Cell::forward`] computes.
 #[derive(Debug)]
-pub struct Saved {
+pub struct Scanned {
     /// `[tokens, hidden_dim]`
     pub hidden: Vec<f32>,
     /// `[states, sequences, hidden_dim]`
     pub last: Vec<f32>,
+    /// What [`Cell::backward`] needs.
+    pub saved: Saved,
+}
+
+/// What [`Cell::forward`] keeps for [`Cell::backward`].
+#[derive(Debug)]
+pub struct Saved {
     kept: SavedLayout,
+}
+
+/// A forward pass as its way back sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// What it read.
+    pub features: Features<'a>,
+    /// The sequences.
+    pub batch: Batch<'a>,
+    /// Hidden states it computed, `[tokens, hidden_dim]`.
+    pub hidden: &'a [f32],
+    /// Whether nobody wants the gradient of the features.
+    pub is_constant: bool,
 }
 
 /// Gradients of a loss with respect to a scan's arguments, shaped as those.
 #[derive(Debug)]
 pub struct Gradients {
-    /// `[tokens, input_dim]`
+    /// `[tokens, input_dim]`, or that of the table, `[items, input_dim]`; empty if
+    /// nobody wants it.
     pub input: Vec<f32>,
     /// `[gates * hidden_dim, input_dim]`
     pub weight_ih: Vec<f32>,
@@ -168,22 +191,26 @@ pub trait Cell: Send + Sync {
         sink: &mut dyn Sink,
     ) -> Result<()>;
 
-    /// Scans a batch of inputs `[tokens, input_dim]`, keeping what the way back needs.
+    /// Scans a batch, keeping what the way back needs.
     ///
     /// # Errors
-    /// If the input or the initial state does not fit the schedule.
-    fn forward(&self, weights: &CellWeights, input: &[f32], batch: Batch<'_>) -> Result<Saved>;
+    /// If the features or the initial state do not fit the schedule.
+    fn forward(
+        &self,
+        weights: &CellWeights,
+        features: Features<'_>,
+        batch: Batch<'_>,
+    ) -> Result<Scanned>;
 
     /// Back-propagates through time, on the instruction set of the forward pass.
     ///
     /// # Errors
-    /// If a matrix has another size than the dimensions say, or the input, what
+    /// If a matrix has another size than the dimensions say, or the features, what
     /// was saved, or a gradient does not fit the schedule.
     fn backward(
         &self,
         weights: &Weights<'_>,
-        input: &[f32],
-        batch: Batch<'_>,
+        pass: Pass<'_>,
         saved: Saved,
         upstream: Upstream<'_>,
     ) -> Result<Gradients>;

@@ -4,7 +4,6 @@
 //! is one `f32`, two `bf16` or four 8-bit integers. A tile multiplies word by
 //! word, whatever the format.
 
-use super::Packed;
 use crate::{
     activation::{Activation, Exact, Short},
     simd::{Simd, TILE_VECTORS},
@@ -62,13 +61,15 @@ pub(crate) trait Format: Copy {
     /// The processor has the features of `S`.
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V;
 
-    /// What the sums of a panel start from, if not from given values.
+    /// What the sums of a panel start from, if not from given values;
+    /// `starts` is [`Packed::starts`](super::Packed::starts) of the panel.
     ///
     /// # Safety
-    /// The processor has the features of `S`.
+    /// The processor has the features of `S`, and the pointer is good if the
+    /// format has starts.
     #[inline(always)]
-    unsafe fn start<S: Simd>(b: &Packed, panel: usize) -> [S::V; TILE_VECTORS] {
-        let _ = (b, panel);
+    unsafe fn start<S: Simd>(starts: *const f32) -> [S::V; TILE_VECTORS] {
+        let _ = starts;
         // SAFETY: promised by the caller.
         unsafe { [S::splat(0.0); TILE_VECTORS] }
     }
@@ -141,10 +142,8 @@ impl Format for Int8 {
     }
 
     #[inline(always)]
-    unsafe fn start<S: Simd>(b: &Packed, panel: usize) -> [S::V; TILE_VECTORS] {
-        let starts = b.starts(panel).as_ptr();
-        // SAFETY: the features are promised by the caller, and every panel has
-        // its starts.
+    unsafe fn start<S: Simd>(starts: *const f32) -> [S::V; TILE_VECTORS] {
+        // SAFETY: promised by the caller.
         unsafe { std::array::from_fn(|v| S::load(starts.add(v * S::LANES))) }
     }
 
@@ -174,12 +173,24 @@ pub(crate) fn write_int8(values: &[f32], scale: f32, flip: u8, to: &mut [u8]) {
     }
 }
 
-/// Writes values as `bf16`, rounded to nearest, ties to even.
+/// A value as `bf16`, rounded to nearest, ties to even.
+#[inline(always)]
+pub(crate) fn bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// Two values as a word.
+#[inline(always)]
+pub(crate) fn bf16_word(low: f32, high: f32) -> f32 {
+    f32::from_bits(u32::from(bf16(low)) | u32::from(bf16(high)) << 16)
+}
+
+/// Writes values as `bf16`.
 #[inline(always)]
 pub(crate) fn write_bf16(values: &[f32], to: &mut [u16]) {
     for (to, value) in to.iter_mut().zip(values) {
-        let bits = value.to_bits();
-        *to = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16;
+        *to = bf16(*value);
     }
 }
 

@@ -14,19 +14,21 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
 mod format;
+mod outer;
 mod product;
 mod tile;
 mod words;
 
 pub use format::Precision;
 pub(crate) use format::{Bf16, F32, Format, Int8};
+pub(crate) use outer::Outer;
 pub(crate) use product::product_on;
 pub use product::{Init, Rows, product};
 pub(crate) use tile::{RowSums, Tile, Walk, for_tiles};
 pub(crate) use words::Words;
 
 use crate::{Isa, buffer::Buffer, simd::TILE_VECTORS};
-use format::{scale_of, write_bf16, write_int8};
+use format::{bf16_word, scale_of, write_bf16, write_int8};
 
 /// The right operand of a product, packed into panels.
 #[derive(Clone, Debug)]
@@ -47,21 +49,21 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs `b`, row-major `[k, n]`, in `f32`.
+    /// Packs `b`, row-major `[k, n]`.
     ///
     /// # Panics
     /// If `b` has another length, or this processor lacks the instruction set.
-    pub fn new(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
+    pub fn new(isa: Isa, precision: Precision, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
-        let mut packed = Self::zeros(isa, Precision::F32, k, n);
-        let width = packed.width();
+        if precision == Precision::Int8 {
+            let columns: Vec<f32> = (0..n * k).map(|i| b[i % k * n + i / k]).collect();
+            return Self::transposed(isa, precision, &columns, n, k);
+        }
+        let mut packed = Self::zeros(isa, precision, k, n);
+        let (width, words) = (packed.width(), packed.words);
         for panel in 0..packed.panels() {
-            let (first, columns) = (panel * width, width.min(n - panel * width));
-            for row in 0..k {
-                let to = (panel * k + row) * width;
-                packed.data[to..to + columns]
-                    .copy_from_slice(&b[row * n + first..row * n + first + columns]);
-            }
+            let to = &mut packed.data[panel * words * width..(panel + 1) * words * width];
+            pack_panel(precision, b, n, 0..k, panel * width, width, to);
         }
         packed
     }
@@ -188,9 +190,39 @@ impl Packed {
         self.scales.get(panel * self.width()..).unwrap_or_default()
     }
 
-    /// What the sums of a panel of 8-bit integers start from.
+    /// What the sums of a panel's columns start from; empty but for 8-bit
+    /// integers.
     pub(crate) fn starts(&self, panel: usize) -> &[f32] {
-        &self.starts[panel * self.width()..(panel + 1) * self.width()]
+        self.starts.get(panel * self.width()..).unwrap_or_default()
+    }
+}
+
+/// Copies some rows of `b`, row-major with `n` columns, to a panel that begins
+/// at a column; not for 8-bit integers, which need their scales.
+pub(crate) fn pack_panel(
+    precision: Precision,
+    b: &[f32],
+    n: usize,
+    rows: std::ops::Range<usize>,
+    first: usize,
+    width: usize,
+    to: &mut [f32],
+) {
+    let columns = width.min(n - first);
+    let row = |row: usize| &b[row * n + first..][..columns];
+    for (to, p) in to.chunks_exact_mut(width).zip(rows.clone().step_by(precision.per_word())) {
+        let (to, rest) = to.split_at_mut(columns);
+        rest.fill(0.0);
+        match precision {
+            Precision::Bf16 if p + 1 < rows.end => {
+                let pairs = row(p).iter().zip(row(p + 1));
+                to.iter_mut().zip(pairs).for_each(|(to, (&a, &b))| *to = bf16_word(a, b));
+            }
+            Precision::Bf16 => {
+                to.iter_mut().zip(row(p)).for_each(|(to, &a)| *to = bf16_word(a, 0.0));
+            }
+            _ => to.copy_from_slice(row(p)),
+        }
     }
 }
 
@@ -201,7 +233,8 @@ mod tests {
     #[test]
     fn only_sets_of_this_processor_can_be_packed_for() {
         for isa in [Isa::Amx, Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Portable] {
-            let packed = std::panic::catch_unwind(|| Packed::new(isa, &[1.0], 1, 1));
+            let packed =
+                std::panic::catch_unwind(|| Packed::new(isa, Precision::F32, &[1.0], 1, 1));
             assert_eq!(packed.is_ok(), Isa::available().contains(&isa), "{isa:?}");
         }
     }

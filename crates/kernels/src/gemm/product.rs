@@ -142,27 +142,45 @@ impl<F: Format> Kernel for Short<'_, F> {
     unsafe fn run<S: Simd>(self) {
         let block = self.0;
         let ((start, end), k) = (block.rows, block.b.k());
+        // Sums of integers are made in one go.
+        let deepest = match F::PRECISION {
+            Precision::Int8 => k,
+            _ => K_BLOCK * F::PRECISION.per_word(),
+        };
         let mut words = Words::zeros(block.b, GROUP.min(end - start));
         let mut copy = match block.a {
             Rows::Major(_) => Buffer::default(),
-            Rows::Transposed(_) => Buffer::zeros(GROUP * k),
+            Rows::Transposed(_) => Buffer::zeros(GROUP * deepest.min(k)),
         };
         for first in (start..end).step_by(GROUP) {
             let last = end.min(first + GROUP);
-            match block.a {
-                _ if k == 0 => {}
-                Rows::Major(a) => words.set(0, &a[first * k..last * k], k, k),
-                Rows::Transposed(a) => {
-                    transpose(a, block.m, first..last, 0, k, &mut copy);
-                    words.set(0, &copy[..(last - first) * k], k, k);
-                }
+            if let Rows::Major(a) = block.a
+                && k > 0
+            {
+                words.set(0, &a[first * k..last * k], k, k);
             }
-            let rows = (words.row(0), words.stride());
-            // SAFETY: the features are promised by the caller, and the lengths
-            // were checked by `product`.
-            unsafe {
-                let all = (0, words.stride());
-                block.strips::<S, F>(first..last, all, rows, block.init, Some(&words));
+            for k0 in (0..k.max(1)).step_by(deepest.max(1)) {
+                let depth = deepest.min(k - k0);
+                let (word, count) = match k0 + depth == k {
+                    true => (k0 / F::PRECISION.per_word(), words.stride()),
+                    false => (k0 / F::PRECISION.per_word(), (k0 + depth) / F::PRECISION.per_word()),
+                };
+                let mut row = words.row(0).wrapping_add(word);
+                if let Rows::Transposed(a) = block.a
+                    && depth > 0
+                {
+                    transpose(a, block.m, first..last, k0, depth, &mut copy);
+                    words.set(0, &copy[..(last - first) * depth], depth, depth);
+                    row = words.row(0);
+                }
+                let init = if k0 > 0 { Init::Add } else { block.init };
+                // SAFETY: the features are promised by the caller, and the lengths
+                // were checked by `product`.
+                unsafe {
+                    let part = (word, count - word);
+                    let rows = (row, words.stride());
+                    block.strips::<S, F>(first..last, part, rows, init, Some(&words));
+                }
             }
         }
     }
@@ -185,10 +203,10 @@ impl Block<'_> {
     ) {
         for panel in self.panels.0..self.panels.1 {
             let walk = Walk {
-                b: self.b,
-                panel,
-                first,
+                isa: self.b.isa(),
+                panel: self.b.panel(panel, first).as_ptr(),
                 words,
+                starts: self.b.starts(panel).as_ptr(),
                 rows,
                 stride,
                 count: range.len(),
@@ -373,9 +391,10 @@ mod tests {
                 let want = naive(&a, &b, m, k, n);
                 let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
                 let bt: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
-                for packed in
-                    [Packed::new(isa, &b, k, n), Packed::transposed(isa, Precision::F32, &bt, n, k)]
-                {
+                for packed in [
+                    Packed::new(isa, Precision::F32, &b, k, n),
+                    Packed::transposed(isa, Precision::F32, &bt, n, k),
+                ] {
                     for a in [Rows::Major(&a), Rows::Transposed(&at)] {
                         let bias = values(n, 3);
                         let mut c = vec![f32::NAN; m * n];
@@ -421,12 +440,14 @@ mod tests {
                 {
                     let (a, bt) = (values(m * k, 1), values(n * k, 2));
                     let packed = Packed::transposed(isa, precision, &bt, n, k);
+                    let b: Vec<f32> = (0..k * n).map(|i| bt[i % n * k + i / n]).collect();
+                    let other = Packed::new(isa, precision, &b, k, n);
                     let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
                     let (ra, rb) = (rounded(&a, k, precision), rounded(&bt, k, precision));
                     let rb: Vec<f32> = (0..k * n).map(|i| rb[i % n * k + i / n]).collect();
                     let (want, bias) = (naive(&ra, &rb, m, k, n), values(n, 3));
                     let mut both = Vec::new();
-                    for a in [Rows::Major(&a), Rows::Transposed(&at)] {
+                    for (a, packed) in [(Rows::Major(&a), packed), (Rows::Transposed(&at), other)] {
                         let mut c = vec![f32::NAN; m * n];
                         product(a, m, &packed, Init::Bias(&bias), &mut c);
                         product(a, m, &packed, Init::Add, &mut c);

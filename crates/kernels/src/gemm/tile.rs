@@ -1,20 +1,25 @@
 //! The innermost loop: a few rows times one panel, sums held in registers.
 
-use super::{Format, Packed};
-use crate::simd::{Simd, TILE_VECTORS};
+use super::Format;
+use crate::{
+    Isa,
+    simd::{Simd, TILE_VECTORS},
+};
 
 /// Sums of a row and one panel.
 pub(crate) type RowSums<S> = [<S as Simd>::V; TILE_VECTORS];
 
 /// Rows of a left operand, and one panel of the right one.
 #[derive(Clone, Copy)]
-pub(crate) struct Walk<'a> {
-    pub(crate) b: &'a Packed,
-    pub(crate) panel: usize,
-    /// The words of the inner dimension that are multiplied.
-    pub(crate) first: usize,
+pub(crate) struct Walk {
+    pub(crate) isa: Isa,
+    /// The panel, word by word.
+    pub(crate) panel: *const f32,
+    /// Words of the inner dimension.
     pub(crate) words: usize,
-    /// The first row's word `first`.
+    /// What the sums of the panel's columns start from, if the format asks.
+    pub(crate) starts: *const f32,
+    /// The first row.
     pub(crate) rows: *const f32,
     /// Words between two rows.
     pub(crate) stride: usize,
@@ -46,9 +51,9 @@ pub(crate) trait Tile<S: Simd> {
 /// # Safety
 /// The pointers of the walk are good, and the processor has the features of `S`.
 #[inline(always)]
-pub(crate) unsafe fn for_tiles<S: Simd, F: Format, T: Tile<S>>(walk: &Walk<'_>, tile: &mut T) {
+pub(crate) unsafe fn for_tiles<S: Simd, F: Format, T: Tile<S>>(walk: &Walk, tile: &mut T) {
     #[cfg(target_arch = "x86_64")]
-    if walk.b.isa() == crate::Isa::Amx && !F::CHAINED && walk.words > 0 {
+    if walk.isa == Isa::Amx && !F::CHAINED && walk.words > 0 {
         // SAFETY: promised by the caller.
         return unsafe { on_amx::<S, F, T>(walk, tile) };
     }
@@ -80,14 +85,14 @@ pub(crate) unsafe fn for_tiles<S: Simd, F: Format, T: Tile<S>>(walk: &Walk<'_>, 
 /// As [`for_tiles`].
 #[inline(always)]
 unsafe fn rows<S: Simd, F: Format, T: Tile<S>, const R: usize>(
-    walk: &Walk<'_>,
+    walk: &Walk,
     first: usize,
     ahead: *const f32,
     tile: &mut T,
 ) {
     // SAFETY: promised by the caller; a prefetch may point anywhere.
     unsafe {
-        let start = F::start::<S>(walk.b, walk.panel);
+        let start = F::start::<S>(walk.starts);
         let mut sums = [start; R];
         if F::CHAINED {
             for (r, sums) in sums.iter_mut().enumerate() {
@@ -95,9 +100,8 @@ unsafe fn rows<S: Simd, F: Format, T: Tile<S>, const R: usize>(
             }
         }
         let a: [*const f32; R] = std::array::from_fn(|r| walk.rows.add((first + r) * walk.stride));
-        let panel = walk.b.panel(walk.panel, walk.first).as_ptr();
         for p in 0..walk.words {
-            let row = panel.add(p * TILE_VECTORS * S::LANES);
+            let row = walk.panel.add(p * TILE_VECTORS * S::LANES);
             let b: RowSums<S> = [
                 S::load(row),
                 S::load(row.add(S::LANES)),
@@ -126,16 +130,15 @@ unsafe fn rows<S: Simd, F: Format, T: Tile<S>, const R: usize>(
 /// As [`for_tiles`], and the processor has tiles.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn on_amx<S: Simd, F: Format, T: Tile<S>>(walk: &Walk<'_>, tile: &mut T) {
+unsafe fn on_amx<S: Simd, F: Format, T: Tile<S>>(walk: &Walk, tile: &mut T) {
     use super::amx::{ROWS, Sums, Tiles, WIDTH};
     // SAFETY: promised by the caller; sums are as wide as a panel.
     unsafe {
         let tiles = Tiles::new();
-        let panel = walk.b.panel(walk.panel, walk.first).as_ptr();
         let mut sums = Sums([0.0; ROWS * WIDTH]);
         for first in (0..walk.count).step_by(ROWS) {
             let rows = walk.rows.add(first * walk.stride);
-            tiles.multiply(F::PRECISION, walk.words, rows, walk.stride, panel, &mut sums);
+            tiles.multiply(F::PRECISION, walk.words, rows, walk.stride, walk.panel, &mut sums);
             for row in first..walk.count.min(first + ROWS) {
                 let from = sums.0.as_ptr().add((row - first) * WIDTH);
                 tile.take(row, std::array::from_fn(|v| S::load(from.add(v * S::LANES))));

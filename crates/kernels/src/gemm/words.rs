@@ -73,6 +73,7 @@ impl Kernel for Encode<'_> {
             match words.precision {
                 Precision::F32 => to[..k].copy_from_slice(values),
                 // SAFETY: any bits are halves of words, which there are enough of.
+                // What lies behind `k` is zero, or is not read.
                 Precision::Bf16 => unsafe {
                     let to = std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), 2 * stride);
                     write_bf16(values, to);

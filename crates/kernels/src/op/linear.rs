@@ -2,10 +2,10 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{copied, values};
+use super::{reading, values};
 use crate::{
     Isa,
-    gemm::{Init, Packed, Precision, Rows, product},
+    gemm::{Init, Outer, Packed, Precision, Rows, product},
 };
 
 struct Linear;
@@ -55,26 +55,58 @@ impl CustomOp3 for Linear {
         _res: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (rows, k) = x.dims2()?;
-        let n = weight.dim(0)?;
-        let isa = Isa::detect();
-        let (dy, device) = (copied(grad)?, x.device());
-        let mut dx = vec![0.0; rows * k];
-        let back = Packed::new(isa, &copied(weight)?, n, k);
-        product(Rows::Major(&dy), rows, &back, Init::Zero, &mut dx);
-        let mut dw = vec![0.0; n * k];
-        let right = Packed::new(isa, &copied(x)?, rows, k);
-        product(Rows::Transposed(&dy), n, &right, Init::Zero, &mut dw);
-        let mut db = vec![0.0; n];
-        for row in dy.chunks_exact(n) {
-            db.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
-        }
+        let device = x.device();
+        let (dx, dw, db) = reading(grad, |dy| {
+            let dx = x.track_op().then(|| input_gradient(dy, weight)).transpose()?;
+            Ok((dx, weight_gradient(dy, x, weight)?, column_sums(dy, weight.dim(0)?)))
+        })?;
         Ok((
-            Some(Tensor::from_vec(dx, (rows, k), device)?),
-            Some(Tensor::from_vec(dw, (n, k), device)?),
-            Some(Tensor::from_vec(db, n, device)?),
+            dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
+            Some(Tensor::from_vec(dw, weight.shape(), device)?),
+            Some(Tensor::from_vec(db, weight.dim(0)?, device)?),
         ))
     }
+}
+
+/// `dy W`
+fn input_gradient(dy: &[f32], weight: &Tensor) -> Result<Vec<f32>> {
+    let (n, k) = weight.dims2()?;
+    let back =
+        reading(weight, |weight| Ok(Packed::new(Isa::detect(), Precision::F32, weight, n, k)))?;
+    let rows = dy.len() / n.max(1);
+    let mut dx = vec![0.0; rows * k];
+    product(Rows::Major(dy), rows, &back, Init::Zero, &mut dx);
+    Ok(dx)
+}
+
+/// `dy^T x`
+fn weight_gradient(dy: &[f32], x: &Tensor, weight: &Tensor) -> Result<Vec<f32>> {
+    let (n, k) = weight.dims2()?;
+    let mut dw = vec![0.0; n * k];
+    reading(x, |x| {
+        let left = |row: usize| Some(&x[row * k..(row + 1) * k]);
+        let rows = dy.len() / n.max(1);
+        Outer {
+            isa: Isa::detect(),
+            precision: Precision::F32,
+            rows,
+            left,
+            width: k,
+            right: dy,
+            columns: n,
+        }
+        .sum(Some, &mut dw);
+        Ok(())
+    })?;
+    Ok(dw)
+}
+
+fn column_sums(dy: &[f32], n: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; n];
+    for row in dy.chunks_exact(n.max(1)) {
+        sums.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
+    }
+    sums
 }
 
 /// `x W^T + b`: `x` `[rows, k]`, `weight` `[n, k]`, `bias` `[n]`; `[rows, n]`.

@@ -1,17 +1,24 @@
 //! The kernels as Candle operations, with their gradients.
 //!
 //! Each operation works on contiguous `f32` tensors on the CPU, and keeps what
-//! its way back needs in itself.
+//! its way back needs in itself: so its gradients can be asked for once. It
+//! reads its arguments where they lie, and makes no gradient that nobody wants.
 
 mod crf;
 mod linear;
+mod loss;
 mod recurrent;
+mod scale;
 
 pub use crf::crf_loss;
 pub use linear::linear;
-pub use recurrent::{RecurrentOutput, recurrent};
+pub use loss::softmax_loss;
+pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};
+pub use scale::scale;
 
-use candle_core::{CpuStorage, Layout, Result, Tensor};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 
 /// The values of a contiguous `f32` argument.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout, name: &str) -> Result<&'a [f32]> {
@@ -21,9 +28,32 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout, name: &str) -> Result<&'
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
+/// Hands the values of a tensor to `read`, where they lie if they are contiguous.
+fn reading<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => read(values(storage, layout, "tensor")?),
+        _ => candle_core::bail!("the kernels read tensors of the CPU only"),
+    }
+}
+
 /// The values of a tensor, copied.
 fn copied(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
+    reading(tensor, |values| Ok(values.to_vec()))
+}
+
+/// What an operation keeps, whatever became of the thread that kept it.
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes what was kept for the way back.
+fn take<T>(kept: &Mutex<Option<T>>, name: &str) -> Result<T> {
+    match lock(kept).take() {
+        Some(kept) => Ok(kept),
+        None => candle_core::bail!("{name} was back-propagated twice"),
+    }
 }
 
 /// An error of the kernels as Candle's.

@@ -1,23 +1,38 @@
 //! A recurrent layer over a whole batch of sequences as one operation.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{copied, foreign, values};
+use super::{copied, foreign, lock, reading, take, values};
 use crate::{
     Isa, Schedule,
-    cells::{Batch, CellKind, Precision, Saved, Upstream, Weights},
+    cells::{
+        Batch, CellKind, Features, Gradients, Pass, Precision, Saved, Scanned, Upstream, Weights,
+    },
 };
 
 /// The weights travel as one flat tensor, for an operation may have three
-/// arguments at most: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`.
+/// arguments at most: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`. Its
+/// result are the hidden states; the last states are a second operation.
 struct Recurrent {
     kind: CellKind,
     schedule: Arc<Schedule>,
     input_dim: usize,
     hidden_dim: usize,
+    precision: Precision,
+    /// Rows of the input that the tokens pick; without them each has its own.
+    ids: Option<Vec<u32>>,
     saved: Mutex<Option<Saved>>,
+    last: Arc<LastStates>,
+}
+
+/// Last states on their way to [`Last`], and their gradient on its way back;
+/// empty if there is none.
+#[derive(Default)]
+struct LastStates {
+    values: Mutex<Vec<f32>>,
+    gradient: Mutex<Vec<f32>>,
 }
 
 impl Recurrent {
@@ -38,8 +53,19 @@ impl Recurrent {
         Ok(Weights { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Saved>> {
-        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
+    fn features<'a>(&'a self, matrix: &'a [f32]) -> Features<'a> {
+        match &self.ids {
+            Some(ids) => Features::Table { table: matrix, ids },
+            None => Features::Rows(matrix),
+        }
+    }
+
+    /// The gradient of the last states; zeros if they were not used.
+    fn last_gradient(&self) -> Vec<f32> {
+        let states = self.kind.cell().spec().states * self.schedule.sequences();
+        let mut gradient = std::mem::take(&mut *lock(&self.last.gradient));
+        gradient.resize(states * self.hidden_dim, 0.0);
+        gradient
     }
 }
 
@@ -59,14 +85,15 @@ impl CustomOp3 for Recurrent {
     ) -> Result<(CpuStorage, Shape)> {
         let cell = self.kind.cell();
         let weights = self.split(values(weights, weights_layout, "weights")?)?;
-        let packed = cell.pack(&weights, Isa::detect(), Precision::F32).map_err(foreign)?;
+        let packed = cell.pack(&weights, Isa::detect(), self.precision).map_err(foreign)?;
         let initial = values(initial, initial_layout, "initial state")?;
         let batch = Batch { schedule: &self.schedule, initial: Some(initial) };
-        let saved = cell.forward(&packed, values(x, x_layout, "input")?, batch).map_err(foreign)?;
-        let out = [saved.hidden.as_slice(), &saved.last].concat();
-        *self.lock() = Some(saved);
-        let shape = Shape::from(out.len());
-        Ok((CpuStorage::F32(out), shape))
+        let features = self.features(values(x, x_layout, "input")?);
+        let scanned = cell.forward(&packed, features, batch).map_err(foreign)?;
+        let Scanned { hidden, last, saved } = scanned;
+        *lock(&self.saved) = Some(saved);
+        *lock(&self.last.values) = last;
+        Ok((CpuStorage::F32(hidden), (self.schedule.tokens(), self.hidden_dim).into()))
     }
 
     fn bwd(
@@ -74,34 +101,70 @@ impl CustomOp3 for Recurrent {
         x: &Tensor,
         weights: &Tensor,
         initial: &Tensor,
-        _res: &Tensor,
+        res: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let Some(saved) = self.lock().take() else {
-            candle_core::bail!("a recurrent layer was back-propagated twice")
-        };
-        let (grad, flat, first) = (copied(grad)?, copied(weights)?, copied(initial)?);
-        let (hidden, last) = grad.split_at(self.schedule.tokens() * self.hidden_dim);
+        let saved = take(&self.saved, "a recurrent layer")?;
+        let x_is_trained = x.track_op();
+        let (first, last) = (copied(initial)?, self.last_gradient());
         let batch = Batch { schedule: &self.schedule, initial: Some(&first) };
-        let gradients = self
-            .kind
-            .cell()
-            .backward(&self.split(&flat)?, &copied(x)?, batch, saved, Upstream { hidden, last })
-            .map_err(foreign)?;
+        let back = |weights: &[f32], x: &[f32], hidden: &[f32], grad: &[f32]| {
+            let features = self.features(x);
+            let pass = Pass { features, batch, hidden, is_constant: !x_is_trained };
+            let upstream = Upstream { hidden: grad, last: &last };
+            let weights = self.split(weights)?;
+            self.kind.cell().backward(&weights, pass, saved, upstream).map_err(foreign)
+        };
+        let gradients = reading(weights, |weights| {
+            reading(x, |x| reading(res, |res| reading(grad, |grad| back(weights, x, res, grad))))
+        })?;
+        let Gradients { input, weight_ih, weight_hh, bias, initial: first } = gradients;
+        let flat = [weight_ih.as_slice(), &weight_hh, &bias, &bias].concat();
         let device = x.device();
-        let flat = [
-            gradients.weight_ih.as_slice(),
-            &gradients.weight_hh,
-            &gradients.bias,
-            &gradients.bias,
-        ]
-        .concat();
+        let input = x_is_trained.then(|| Tensor::from_vec(input, x.shape(), device));
         Ok((
-            Some(Tensor::from_vec(gradients.input, x.shape(), device)?),
+            input.transpose()?,
             Some(Tensor::from_vec(flat, weights.shape(), device)?),
-            Some(Tensor::from_vec(gradients.initial, initial.shape(), device)?),
+            Some(Tensor::from_vec(first, initial.shape(), device)?),
         ))
     }
+}
+
+/// The last states of a scan, in the graph behind its hidden states.
+struct Last {
+    states: Arc<LastStates>,
+    shape: Shape,
+}
+
+impl CustomOp1 for Last {
+    fn name(&self) -> &'static str {
+        "glossator-last-states"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let values = std::mem::take(&mut *lock(&self.states.values));
+        Ok((CpuStorage::F32(values), self.shape.clone()))
+    }
+
+    fn bwd(&self, hidden: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        *lock(&self.states.gradient) = copied(grad)?;
+        // The scan finds its part of the gradient there; this keeps it in the graph.
+        Ok(Some(hidden.zeros_like()?))
+    }
+}
+
+/// What a recurrent layer reads.
+#[derive(Clone, Copy, Debug)]
+pub enum RecurrentInput<'a> {
+    /// `[tokens, input_dim]`, unpadded, sequence after sequence.
+    Rows(&'a Tensor),
+    /// Rows of a table, picked by an id a token.
+    Table {
+        /// `[items, input_dim]`
+        table: &'a Tensor,
+        /// `[tokens]`
+        ids: &'a [u32],
+    },
 }
 
 /// What [`recurrent`] computes.
@@ -115,37 +178,38 @@ pub struct RecurrentOutput {
 
 /// Runs a cell over the sequences of a schedule, as one node of the graph.
 ///
-/// `input`: `[tokens, input_dim]`, unpadded, sequence after sequence; `weights`:
-/// `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` in PyTorch's layout, flattened
-/// and concatenated; `initial`: `[states, sequences, hidden_dim]`.
+/// `weights`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` in PyTorch's layout, flattened
+/// and concatenated; `initial`: `[states, sequences, hidden_dim]`; `precision`: number format
+/// of all products of the recurrent and input weights, both ways; what goes in and comes out, and the gradients,
+/// stay `f32`.
 ///
 /// # Errors
 /// If the shapes do not fit the schedule or each other.
 pub fn recurrent(
     kind: CellKind,
     schedule: &Arc<Schedule>,
-    input: &Tensor,
+    input: RecurrentInput<'_>,
     weights: &Tensor,
     initial: &Tensor,
+    precision: Precision,
 ) -> Result<RecurrentOutput> {
-    let (tokens, input_dim) = input.dims2()?;
-    let (states, sequences, hidden_dim) = initial.dims3()?;
+    let (matrix, ids) = match input {
+        RecurrentInput::Rows(rows) => (rows, None),
+        RecurrentInput::Table { table, ids } => (table, Some(ids.to_vec())),
+    };
+    let last = Arc::<LastStates>::default();
     let op = Recurrent {
         kind,
         schedule: Arc::clone(schedule),
-        input_dim,
-        hidden_dim,
+        input_dim: matrix.dim(1)?,
+        hidden_dim: initial.dims3()?.2,
+        precision,
+        ids,
         saved: Mutex::new(None),
+        last: Arc::clone(&last),
     };
-    let out = input.contiguous()?.apply_op3(
-        &weights.flatten_all()?.contiguous()?,
-        &initial.contiguous()?,
-        op,
-    )?;
-    Ok(RecurrentOutput {
-        hidden: out.narrow(0, 0, tokens * hidden_dim)?.reshape((tokens, hidden_dim))?,
-        last: out
-            .narrow(0, tokens * hidden_dim, states * sequences * hidden_dim)?
-            .reshape((states, sequences, hidden_dim))?,
-    })
+    let weights = weights.flatten_all()?.contiguous()?;
+    let hidden = matrix.contiguous()?.apply_op3(&weights, &initial.contiguous()?, op)?;
+    let last = hidden.apply_op1(Last { states: last, shape: initial.shape().clone() })?;
+    Ok(RecurrentOutput { hidden, last })
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
-use glossator_kernels::{Schedule, op};
+use glossator_kernels::{
+    Schedule,
+    gemm::Precision,
+    op::{self, RecurrentInput},
+};
 
 use super::{RnnShape, tensors};
 use crate::{ParamSet, Result, Rng, dropout, init};
@@ -12,6 +16,7 @@ use crate::{ParamSet, Result, Rng, dropout, init};
 #[derive(Clone, Debug)]
 pub struct Rnn {
     shape: RnnShape,
+    precision: Precision,
     /// Weights of each direction of each layer.
     layers: Vec<Vec<[Var; 4]>>,
 }
@@ -57,7 +62,14 @@ impl Rnn {
             }
             layers.push(directions);
         }
-        Ok(Self { shape, layers })
+        Ok(Self { shape, precision: Precision::F32, layers })
+    }
+
+    /// The same with its products in a number format; weights, states and
+    /// gradients stay `f32`.
+    #[must_use]
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Reads unpadded sequences from a zero state.
@@ -74,7 +86,13 @@ impl Rnn {
         p: f32,
         rng: &mut Rng,
     ) -> Result<RnnOutput> {
-        self.forward_from(x, lengths, &self.zero_states(lengths.len())?, p, rng)
+        self.forward_from(
+            RecurrentInput::Rows(x),
+            lengths,
+            &self.zero_states(lengths.len())?,
+            p,
+            rng,
+        )
     }
 
     /// The zero states of so many sequences, as
@@ -89,14 +107,15 @@ impl Rnn {
         Ok(vec![zeros; self.shape.n_layers * self.shape.directions().len()])
     }
 
-    /// As [`forward`](Self::forward), from given states: for each direction of
-    /// each layer `[states, sequences, hidden_dim]`.
+    /// As [`forward`](Self::forward), of rows or of a table and the ids of its
+    /// rows, from given states: for each direction of each layer `[states,
+    /// sequences, hidden_dim]`.
     ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward_from(
         &self,
-        x: &Tensor,
+        input: RecurrentInput<'_>,
         lengths: &[usize],
         states: &[Tensor],
         p: f32,
@@ -104,11 +123,14 @@ impl Rnn {
     ) -> Result<RnnOutput> {
         let shape = &self.shape;
         let mut states = states.iter();
+        let (RecurrentInput::Rows(x) | RecurrentInput::Table { table: x, .. }) = input;
         let mut output = RnnOutput { hidden: x.clone(), last: x.clone(), states: Vec::new() };
         for (layer, directions) in self.layers.iter().enumerate() {
-            if layer > 0 {
-                output.hidden = dropout::locked(&output.hidden, lengths, p, rng)?;
-            }
+            let dropped = match layer {
+                0 => output.hidden.clone(),
+                _ => dropout::locked(&output.hidden, lengths, p, rng)?,
+            };
+            let input = if layer == 0 { input } else { RecurrentInput::Rows(&dropped) };
             let (mut hidden, mut last) = (Vec::new(), Vec::new());
             for (vars, &direction) in directions.iter().zip(shape.directions()) {
                 let Some(initial) = states.next() else {
@@ -120,7 +142,7 @@ impl Rnn {
                 let flat = flat.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
                 let weights = Tensor::cat(&flat, 0)?;
                 let scanned =
-                    op::recurrent(shape.cell, &schedule, &output.hidden, &weights, initial)?;
+                    op::recurrent(shape.cell, &schedule, input, &weights, initial, self.precision)?;
                 hidden.push(scanned.hidden);
                 last.push(scanned.last.get(0)?);
                 output.states.push(scanned.last);

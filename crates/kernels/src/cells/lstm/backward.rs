@@ -7,7 +7,10 @@ use crate::{
     Result,
     activation::tanh,
     buffer::{Buffer, Shared},
-    cells::{Batch, Gradients, Saved, SavedLayout, Upstream, Weights, layout::Order, parts::Parts},
+    cells::{
+        Batch, Features, Gradients, Pass, Saved, SavedLayout, Upstream, Weights, layout::Order,
+        parts::Parts,
+    },
     error::{expect_len, size},
     gemm::{Init, Packed, Rows, product, product_on},
     simd::{Kernel, Simd, TILE_VECTORS},
@@ -16,78 +19,85 @@ use crate::{
 /// Gradients of everything a batch was computed from.
 pub(super) fn backward(
     weights: &Weights<'_>,
-    input: &[f32],
-    batch: Batch<'_>,
+    pass: Pass<'_>,
     mut saved: Saved,
     upstream: Upstream<'_>,
 ) -> Result<Gradients> {
-    let (schedule, dim, input_dim) = (batch.schedule, weights.hidden_dim, weights.input_dim);
+    let Pass { features, batch, hidden, is_constant } = pass;
+    let (schedule, dim) = (batch.schedule, weights.hidden_dim);
     let tokens = schedule.tokens();
     let state_len = size(STATES * schedule.sequences(), dim);
     weights.check()?;
     batch.check(dim, STATES)?;
     saved.kept.check(dim, tokens)?;
-    expect_len("saved hidden states", saved.hidden.len(), size(tokens, dim))?;
-    expect_len("input", input.len(), size(tokens, input_dim))?;
+    expect_len("saved hidden states", hidden.len(), size(tokens, dim))?;
+    let rows = features.check(tokens, weights.input_dim)?;
     expect_len("gradient of the hidden states", upstream.hidden.len(), size(tokens, dim))?;
     expect_len("gradient of the last states", upstream.last.len(), state_len)?;
-    let order = saved.kept.order;
 
     let initial = through_time(weights, batch, &mut saved.kept, upstream);
-    // One product over all tokens gives every weight's gradient:
-    // da^T · [h_{t-1}, x_t, 1].
-    let columns = dim + input_dim + 1;
-    let right = inputs(batch, &saved.hidden, input, dim, input_dim);
-    let right = Packed::new(order.isa, &right, tokens, columns);
-    let mut packed = vec![0.0; order.gates() * columns];
-    product(Rows::Transposed(&saved.kept.gates), order.gates(), &right, Init::Zero, &mut packed);
-    drop(right);
-    let rows = TILE_VECTORS * dim;
-    let mut gradients = Gradients {
-        input: vec![0.0; tokens * input_dim],
-        weight_ih: vec![0.0; rows * input_dim],
-        weight_hh: vec![0.0; rows * dim],
-        bias: vec![0.0; rows],
-        initial,
-    };
-    for (column, from) in packed.chunks_exact(columns).enumerate() {
-        let Some(row) = order.row(column) else { continue };
-        let (hidden, rest) = from.split_at(dim);
-        gradients.weight_hh[row * dim..(row + 1) * dim].copy_from_slice(hidden);
-        gradients.weight_ih[row * input_dim..(row + 1) * input_dim]
-            .copy_from_slice(&rest[..input_dim]);
-        gradients.bias[row] = rest[input_dim];
-    }
-    let back = order.pack_rows(weights.weight_ih, input_dim);
-    let back = Packed::new(order.isa, &back, order.gates(), input_dim);
-    product(Rows::Major(&saved.kept.gates), tokens, &back, Init::Zero, &mut gradients.input);
-    Ok(gradients)
+    let SavedLayout { order, gates, .. } = &saved.kept;
+    let weight_hh = recurrent(batch, hidden, *order, gates);
+    let gates = features.by_row(gates, rows, order.gates());
+    let (weight_ih, bias) = input_side(features, rows, weights.input_dim, *order, &gates);
+    let input = if is_constant { Vec::new() } else { inputs(weights, rows, *order, &gates) };
+    Ok(Gradients { input, weight_ih, weight_hh, bias, initial })
 }
 
-/// `[h_{t-1}, x_t, 1]` of every token.
-fn inputs(batch: Batch<'_>, hidden: &[f32], x: &[f32], dim: usize, input_dim: usize) -> Vec<f32> {
-    let columns = dim + input_dim + 1;
-    let mut rows = vec![0.0; batch.schedule.tokens() * columns];
-    let mut before: Vec<Option<u32>> = vec![None; batch.schedule.lanes()];
+/// Gradient of the recurrent weights: the products of each token's gates with
+/// the hidden state before it.
+fn recurrent(batch: Batch<'_>, hidden: &[f32], order: Order, gates: &[f32]) -> Vec<f32> {
+    let (dim, rows) = (order.hidden_dim, batch.schedule.tokens());
+    let before = hidden_before(batch, hidden, dim);
+    let left = |token: usize| before[token];
+    let mut gradient = vec![0.0; TILE_VECTORS * dim * dim];
+    order.outer(rows, left, dim, gates).sum(|column| order.row(column), &mut gradient);
+    gradient
+}
+
+/// Gradients of the input weights and of the biases, whose input is one.
+fn input_side(
+    features: Features<'_>,
+    rows: usize,
+    dim: usize,
+    order: Order,
+    gates: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let width = dim + 1;
+    let mut left = vec![1.0; rows * width];
+    for (to, from) in left.chunks_exact_mut(width).zip(features.matrix().chunks_exact(dim.max(1))) {
+        to[..dim].copy_from_slice(from);
+    }
+    let left = |row: usize| Some(&left[row * width..(row + 1) * width]);
+    let mut both = vec![0.0; TILE_VECTORS * order.hidden_dim * width];
+    order.outer(rows, left, width, gates).sum(|column| order.row(column), &mut both);
+    let weight = both.chunks_exact(width).flat_map(|row| &row[..dim]).copied().collect();
+    (weight, both.chunks_exact(width).map(|row| row[dim]).collect())
+}
+
+/// Gradient of the rows of the input.
+fn inputs(weights: &Weights<'_>, rows: usize, order: Order, gates: &[f32]) -> Vec<f32> {
+    let dim = weights.input_dim;
+    let back = order.pack_rows(weights.weight_ih, dim);
+    let back = Packed::new(order.isa, order.precision, &back, order.gates(), dim);
+    let mut gradient = vec![0.0; rows * dim];
+    product(Rows::Major(gates), rows, &back, Init::Zero, &mut gradient);
+    gradient
+}
+
+/// The hidden state before each token; `None` is zeros.
+fn hidden_before<'a>(batch: Batch<'a>, hidden: &'a [f32], dim: usize) -> Vec<Option<&'a [f32]>> {
+    let mut before = vec![None; batch.schedule.tokens()];
+    let mut now: Vec<Option<&[f32]>> = vec![None; batch.schedule.lanes()];
     for step in (0..batch.schedule.n_steps()).map(|step| batch.schedule.step(step)) {
-        let mut start = vec![None; step.tokens.len()];
         for &(lane, s) in step.starts {
-            before[lane as usize] = None;
-            start[lane as usize] = batch.initial(0, s as usize, dim);
+            now[lane as usize] = batch.initial(0, s as usize, dim);
         }
-        for (lane, &token) in step.tokens.iter().enumerate() {
-            let t = token as usize;
-            let row = &mut rows[t * columns..(t + 1) * columns];
-            if let Some(previous) = before[lane].replace(token) {
-                row[..dim].copy_from_slice(&hidden[previous as usize * dim..][..dim]);
-            } else if let Some(initial) = start[lane] {
-                row[..dim].copy_from_slice(initial);
-            }
-            row[dim..dim + input_dim].copy_from_slice(&x[t * input_dim..(t + 1) * input_dim]);
-            row[dim + input_dim] = 1.0;
+        for (now, &token) in now.iter_mut().zip(step.tokens) {
+            before[token as usize] = now.replace(&hidden[token as usize * dim..][..dim]);
         }
     }
-    rows
+    before
 }
 
 /// Turns the saved gates into gradients of the pre-activations, last step
@@ -102,7 +112,7 @@ fn through_time(
     let dim = order.hidden_dim;
     let mut initial = vec![0.0; STATES * batch.schedule.sequences() * dim];
     let back = order.pack_rows(weights.weight_hh, dim);
-    let back = Packed::new(order.isa, &back, order.gates(), dim);
+    let back = Packed::new(order.isa, order.precision, &back, order.gates(), dim);
     let parts = Parts::of(batch.schedule, weights.weight_hh.len());
     let way = WayBack {
         back: &back,
@@ -194,7 +204,7 @@ impl WayBack<'_> {
             .map(|(lane, (cells, gates))| (lane, cells, gates))
             .collect();
         if self.threads > 1 {
-            let least = work.len().div_ceil(self.threads);
+            let least = work.len().div_ceil(4 * self.threads);
             work.into_par_iter().with_min_len(least).for_each(lane);
         } else {
             work.into_iter().for_each(lane);

@@ -4,14 +4,17 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use glossator_hub::{Tensor as Stored, write_tensors};
-use glossator_nn::{Embedding, Linear, ParamSet, Precision, Rng, Rnn, Weights, dropout, init, nll};
+use glossator_nn::{
+    Embedding, Linear, ParamSet, Precision, RecurrentInput, Rng, Rnn, RnnOutput, Weights, dropout,
+    init, nll,
+};
 use glossator_text::{Dictionary, raw::RawText};
 use glossator_train::{Array, BoxError, Evaluation, Loss, Snapshot, Task};
 use sha2::{Digest, Sha256};
 
 use super::{
     start::Start,
-    streams::{Streams, Window},
+    streams::{Streams, Window, WindowIds},
 };
 use crate::{
     Error, LanguageModelRunConfig, Result,
@@ -20,7 +23,7 @@ use crate::{
         infer::{DICTIONARY, WEIGHTS},
     },
     lookup::CharacterIds,
-    training::{write, write_json},
+    training::{products, write, write_json},
 };
 
 /// Bound of the first values of encoder and decoder.
@@ -53,7 +56,8 @@ impl<'a> LanguageModelTask<'a> {
         let mut params = ParamSet::new();
         let values = init::uniform(rng, items * shape.embedding_dim, BOUND);
         let encoder = Embedding::new(&mut params, "encoder", values, shape.embedding_dim)?;
-        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?;
+        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?
+            .in_precision(products(config.training.precision));
         let mut project = |dim: usize| {
             let bound = (3.0 / (shape.hidden_dim + dim) as f32).sqrt();
             let values = init::uniform(rng, shape.hidden_dim * dim, bound);
@@ -99,8 +103,7 @@ impl<'a> LanguageModelTask<'a> {
             self.states = self.rnn.zero_states(ids.lengths.len())?;
         }
         let p = self.model.language_model.dropout;
-        let x = dropout::plain(&self.encoder.forward(&ids.inputs)?, p, rng)?;
-        let read = self.rnn.forward_from(&x, &ids.lengths, &self.states, p, rng)?;
+        let read = self.read(&ids, p, rng)?;
         let copied = |state: &Tensor| state.detach().copy();
         let states = read.states.iter().map(copied).collect::<candle_core::Result<_>>();
         self.states = states.map_err(glossator_nn::Error::from)?;
@@ -110,7 +113,21 @@ impl<'a> LanguageModelTask<'a> {
         }
         let scores = self.decoder.forward(&dropout::plain(&hidden, p, rng)?)?;
         let count = ids.targets.len();
-        Ok(Loss { sum: nll(&scores, &ids.targets)?, count, tokens: count })
+        Ok(Loss { sum: nll(&scores, ids.targets)?, count, tokens: count })
+    }
+
+    /// The recurrent layers over a window. Dropout makes each character's
+    /// vector another one; without it the layers pick rows of the table.
+    fn read(&self, ids: &WindowIds, p: f32, rng: &mut Rng) -> Result<RnnOutput> {
+        let rows = match p > 0.0 {
+            true => Some(dropout::plain(&self.encoder.forward(&ids.inputs)?, p, rng)?),
+            false => None,
+        };
+        let input = match &rows {
+            Some(rows) => RecurrentInput::Rows(rows),
+            None => RecurrentInput::Table { table: self.encoder.table(), ids: &ids.inputs },
+        };
+        Ok(self.rnn.forward_from(input, &ids.lengths, &self.states, p, rng)?)
     }
 
     fn evaluate_dev(&mut self) -> Result<Evaluation> {

@@ -17,7 +17,7 @@ use crate::{
     Error, Result, TaggerRunConfig, TokenBatch,
     embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding},
     tagger::{KIND, Labels, Tagger, TaggerModel},
-    training::{write, write_json},
+    training::{products, write, write_json},
 };
 
 /// A tagger in training.
@@ -63,7 +63,8 @@ impl<'a> TaggerTask<'a> {
             None => None,
         };
         let shape = tagger.rnn(reprojected.unwrap_or(dim));
-        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?;
+        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?
+            .in_precision(products(config.training.precision));
         let n = labels.len();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
         let transitions = match tagger.crf {
