@@ -291,11 +291,21 @@ fn a_table_of_characters_is_trained_as_its_rows() {
 
 /// Results and gradients of a case on an instruction set.
 fn run(case: &Case, isa: Isa, args: &Arguments) -> (Vec<f32>, Vec<f32>, Gradients) {
+    run_in(case, isa, Precision::F32, args)
+}
+
+/// The same with products in a number format.
+fn run_in(
+    case: &Case,
+    isa: Isa,
+    precision: Precision,
+    args: &Arguments,
+) -> (Vec<f32>, Vec<f32>, Gradients) {
     let cell = case.kind.cell();
     let weights = case.weights(&args.weights);
     let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
     let batch = Batch { schedule: &schedule, initial: Some(&args.initial) };
-    let packed = cell.pack(&weights, isa, Precision::F32).unwrap();
+    let packed = cell.pack(&weights, isa, precision).unwrap();
     let saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
     let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
     let (dh, dl) = (values(hidden.len(), 21), values(last.len(), 22));
@@ -303,6 +313,31 @@ fn run(case: &Case, isa: Isa, args: &Arguments) -> (Vec<f32>, Vec<f32>, Gradient
     let gradients =
         backward(cell, &weights, Features::Rows(&args.input), batch, saved, upstream).unwrap();
     (hidden, last, gradients)
+}
+
+#[test]
+fn gradients_of_products_in_halves_are_near_those_in_floats() {
+    for case in cases() {
+        let args = case.arguments();
+        for &isa in Isa::available() {
+            let (hidden, _, exact) = run(&case, isa, &args);
+            let (near_hidden, _, near) = run_in(&case, isa, Precision::Bf16, &args);
+            close("hidden", &near_hidden, &wide(&hidden), 0.02);
+            for (name, near, exact) in [
+                ("input", near.input, exact.input),
+                ("weight_ih", near.weight_ih, exact.weight_ih),
+                ("weight_hh", near.weight_hh, exact.weight_hh),
+                ("bias", near.bias, exact.bias),
+                ("initial", near.initial, exact.initial),
+            ] {
+                let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+                let (near, exact) = (wide(&near), wide(&exact));
+                let error: Vec<f64> = near.iter().zip(&exact).map(|(a, b)| a - b).collect();
+                assert!(norm(&error) < 0.03 * norm(&exact), "{name} {isa:?} {}", norm(&error));
+                assert!(norm(&error) > 0.0 || exact.is_empty(), "{name}: nothing was rounded");
+            }
+        }
+    }
 }
 
 #[test]
@@ -577,7 +612,10 @@ fn lstm_equals_pytorch() {
 fn bits_do_not_depend_on_threads() {
     // Recurrent weights that fit a core's cache, and some that do not.
     for (hidden_dim, lengths) in [(20, vec![6, 1, 2, 3, 3]), (640, vec![5, 2, 4, 5])] {
-        for kind in CellKind::ALL {
+        let formats = [Precision::F32, Precision::Bf16];
+        for (kind, precision) in
+            CellKind::ALL.into_iter().flat_map(|kind| formats.map(|f| (kind, f)))
+        {
             let direction = Direction::Backward;
             let case = Case {
                 kind,
@@ -595,7 +633,7 @@ fn bits_do_not_depend_on_threads() {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     let cell = kind.cell();
-                    let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+                    let packed = cell.pack(&weights, Isa::detect(), precision).unwrap();
                     let saved = cell.forward(&packed, Features::Rows(&args.input), batch).unwrap();
                     let (hidden, last) = (saved.hidden.clone(), saved.last.clone());
                     let upstream = Upstream { hidden: &hidden, last: &last };
