@@ -3,6 +3,13 @@
 /// Floats of a cache line.
 const LINE: usize = 16;
 
+/// Floats between rows of so many, whole lines, so that the same columns of many
+/// rows do not fall into the same few sets of a cache.
+pub(crate) fn apart(columns: usize) -> usize {
+    let whole = columns.next_multiple_of(LINE);
+    if whole.is_multiple_of(16 * LINE) { whole + LINE } else { whole }
+}
+
 /// A row of `f32` that starts on a cache line.
 ///
 /// The zeros come from the system as untouched pages, so a large buffer costs

@@ -1,10 +1,12 @@
 //! Whole products over packed panels, on all threads of the current pool.
 
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 use super::{Bf16, F32, Format, Int8, Packed, Precision, RowSums, Tile, Walk, Words, for_tiles};
 use crate::{
-    buffer::{Buffer, Shared},
+    buffer::{Buffer, Shared, apart},
     simd::{Kernel, Simd, TILE_VECTORS},
 };
 
@@ -21,6 +23,8 @@ const PARALLEL: usize = 1 << 20;
 pub enum Rows<'a> {
     /// Row-major `[m, k]`.
     Major(&'a [f32]),
+    /// The same, rows starting so many values apart; the last may end with `k`.
+    Apart(&'a [f32], usize),
     /// The transpose of a row-major `[k, m]`.
     Transposed(&'a [f32]),
 }
@@ -56,8 +60,17 @@ pub(crate) fn product_on(
     init: Init<'_>,
     c: &mut [f32],
 ) {
-    let (Rows::Major(values) | Rows::Transposed(values)) = a;
-    assert_eq!(Some(values.len()), m.checked_mul(b.k()), "left operand of a product");
+    match a {
+        Rows::Major(values) | Rows::Transposed(values) => {
+            assert_eq!(Some(values.len()), m.checked_mul(b.k()), "left operand of a product");
+        }
+        Rows::Apart(values, stride) => {
+            let last = m.saturating_sub(1).checked_mul(stride);
+            let end = last.and_then(|last| last.checked_add(b.k()));
+            let fits = stride >= b.k() && end.is_some_and(|end| end <= values.len());
+            assert!(fits || m == 0, "left operand of a product");
+        }
+    }
     assert_eq!(Some(c.len()), m.checked_mul(b.n()), "output of a product");
     if let Init::Bias(bias) = init {
         assert_eq!(bias.len(), b.n(), "bias of a product");
@@ -67,8 +80,8 @@ pub(crate) fn product_on(
     }
     let multiplications = c.len().saturating_mul(b.k());
     let c = Shared(c.as_mut_ptr());
-    let work = |rows: (usize, usize), panels: (usize, usize)| {
-        let block = Block { a, m, b, init, c, rows, panels };
+    let work = |words: Option<&Words>, rows: (usize, usize), panels: (usize, usize)| {
+        let block = Block { a, words, m, b, init, c, rows, panels };
         match b.precision() {
             Precision::F32 => b.isa().run(block),
             Precision::Bf16 => b.isa().run_short(Short(block, Bf16)),
@@ -76,17 +89,20 @@ pub(crate) fn product_on(
         }
     };
     if threads == 1 || multiplications < PARALLEL {
-        work((0, m), (0, b.panels()));
+        work(None, (0, m), (0, b.panels()));
     } else if m >= 2 * GROUP * threads {
         let groups = m.div_ceil(GROUP);
         (0..groups).into_par_iter().with_max_len(groups.div_ceil(4 * threads)).for_each(|group| {
-            work((group * GROUP, m.min((group + 1) * GROUP)), (0, b.panels()));
+            work(None, (group * GROUP, m.min((group + 1) * GROUP)), (0, b.panels()));
         });
     } else {
         let chunks = b.panels().min(4 * threads);
+        let is_transposed = matches!(a, Rows::Transposed(_));
+        let encode = b.precision() != Precision::F32 && !is_transposed;
+        let words = encode.then(|| Words::of(a, m, b));
         (0..chunks).into_par_iter().for_each(|chunk| {
             let at = |chunk: usize| chunk * b.panels() / chunks;
-            work((0, m), (at(chunk), at(chunk + 1)));
+            work(words.as_ref(), (0, m), (at(chunk), at(chunk + 1)));
         });
     }
 }
@@ -94,6 +110,8 @@ pub(crate) fn product_on(
 /// The part of a product that one thread computes.
 struct Block<'a> {
     a: Rows<'a>,
+    /// The same as words, if somebody made them for all blocks.
+    words: Option<&'a Words>,
     m: usize,
     b: &'a Packed,
     init: Init<'a>,
@@ -107,9 +125,11 @@ impl Kernel for Block<'_> {
     unsafe fn run<S: Simd>(self) {
         let (start, end) = self.rows;
         let k = self.b.k();
+        let padded = apart(K_BLOCK.min(k));
         let mut copy = match self.a {
-            Rows::Major(_) => Buffer::default(),
-            Rows::Transposed(_) => Buffer::zeros(GROUP * K_BLOCK.min(k)),
+            Rows::Major(_) if apart(k) == k.next_multiple_of(16) => Buffer::default(),
+            Rows::Apart(..) => Buffer::default(),
+            _ => Buffer::zeros(GROUP * padded),
         };
         for first in (start..end).step_by(GROUP) {
             let last = end.min(first + GROUP);
@@ -117,18 +137,31 @@ impl Kernel for Block<'_> {
             for k0 in (0..k.max(1)).step_by(K_BLOCK) {
                 let depth = K_BLOCK.min(k - k0);
                 let (rows, stride) = match self.a {
-                    Rows::Major(a) => (a[first * k + k0..].as_ptr(), k),
+                    Rows::Major(a) if copy.is_empty() => (a[first * k + k0..].as_ptr(), k),
+                    Rows::Major(a) => {
+                        let rows = copy.chunks_exact_mut(padded).zip(first..last);
+                        for (to, row) in rows {
+                            to[..depth].copy_from_slice(&a[row * k + k0..][..depth]);
+                        }
+                        (copy.as_ptr(), padded)
+                    }
+                    Rows::Apart(a, stride) => (a[first * stride + k0..].as_ptr(), stride),
                     Rows::Transposed(a) => {
                         transpose(a, self.m, first..last, k0, depth, &mut copy);
                         (copy.as_ptr(), depth)
                     }
                 };
-                let init = if k0 > 0 { Init::Add } else { self.init };
+                let part = Part {
+                    first: k0,
+                    words: depth,
+                    rows,
+                    stride,
+                    scales: None,
+                    init: if k0 > 0 { Init::Add } else { self.init },
+                };
                 // SAFETY: the features are promised by the caller, and the
                 // lengths were checked by `product`.
-                unsafe {
-                    self.strips::<S, F32>(first..last, (k0, depth), (rows, stride), init, None)
-                };
+                unsafe { self.strips::<S, F32>(first..last, part) };
             }
         }
     }
@@ -147,80 +180,92 @@ impl<F: Format> Kernel for Short<'_, F> {
             Precision::Int8 => k,
             _ => K_BLOCK * F::PRECISION.per_word(),
         };
-        let mut words = Words::zeros(block.b, GROUP.min(end - start));
+        let group = if block.words.is_some() { 0 } else { GROUP.min(end - start) };
+        let mut own = Words::zeros(block.b, group);
         let mut copy = match block.a {
-            Rows::Major(_) => Buffer::default(),
+            Rows::Major(_) | Rows::Apart(..) => Buffer::default(),
             Rows::Transposed(_) => Buffer::zeros(GROUP * deepest.min(k)),
         };
         for first in (start..end).step_by(GROUP) {
             let last = end.min(first + GROUP);
-            if let Rows::Major(a) = block.a
-                && k > 0
-            {
-                words.set(0, &a[first * k..last * k], k, k);
+            match (block.words, block.a) {
+                (None, Rows::Major(a)) if k > 0 => own.set(0, &a[first * k..last * k], k, k),
+                (None, Rows::Apart(a, stride)) if k > 0 => {
+                    for row in first..last {
+                        own.set(row - first, &a[row * stride..row * stride + k], k, k);
+                    }
+                }
+                _ => {}
             }
             for k0 in (0..k.max(1)).step_by(deepest.max(1)) {
                 let depth = deepest.min(k - k0);
-                let (word, count) = match k0 + depth == k {
-                    true => (k0 / F::PRECISION.per_word(), words.stride()),
-                    false => (k0 / F::PRECISION.per_word(), (k0 + depth) / F::PRECISION.per_word()),
+                let word = k0 / F::PRECISION.per_word();
+                let count = match k0 + depth == k {
+                    true => block.b.words() - word,
+                    false => depth / F::PRECISION.per_word(),
                 };
-                let mut row = words.row(0).wrapping_add(word);
-                if let Rows::Transposed(a) = block.a
-                    && depth > 0
-                {
+                let is_transposed = if let Rows::Transposed(a) = block.a {
                     transpose(a, block.m, first..last, k0, depth, &mut copy);
-                    words.set(0, &copy[..(last - first) * depth], depth, depth);
-                    row = words.row(0);
-                }
-                let init = if k0 > 0 { Init::Add } else { block.init };
+                    let values = &copy[..(last - first) * depth];
+                    own.set(0, values, depth.max(1), depth);
+                    true
+                } else {
+                    false
+                };
+                let (words, row) = block.words.map_or((&own, 0), |words| (words, first));
+                let from = words.row(row).wrapping_add(if is_transposed { 0 } else { word });
+                let part = Part {
+                    first: word,
+                    words: count,
+                    rows: from,
+                    stride: words.stride(),
+                    scales: Some((words, row)),
+                    init: if k0 > 0 { Init::Add } else { block.init },
+                };
                 // SAFETY: the features are promised by the caller, and the lengths
                 // were checked by `product`.
-                unsafe {
-                    let part = (word, count - word);
-                    let rows = (row, words.stride());
-                    block.strips::<S, F>(first..last, part, rows, init, Some(&words));
-                }
+                unsafe { block.strips::<S, F>(first..last, part) };
             }
         }
     }
 }
 
+/// Rows and the part of every panel that they are multiplied with.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    /// The first word of the panels.
+    first: usize,
+    words: usize,
+    rows: *const f32,
+    stride: usize,
+    /// Where the rows' scales are, from a row on, if the format has some.
+    scales: Option<(&'a Words, usize)>,
+    init: Init<'a>,
+}
+
 impl Block<'_> {
-    /// Rows times the words `(first, count)` of every panel.
+    /// A group of rows times a part of every panel.
     ///
     /// # Safety
-    /// The rows, a pointer and a stride, are good for so much; the processor
-    /// has the features of `S`.
+    /// The pointer is good for so much; the processor has the features of `S`.
     #[inline(always)]
-    unsafe fn strips<S: Simd, F: Format>(
-        &self,
-        range: std::ops::Range<usize>,
-        (first, words): (usize, usize),
-        (rows, stride): (*const f32, usize),
-        init: Init<'_>,
-        scales: Option<&Words>,
-    ) {
+    unsafe fn strips<S: Simd, F: Format>(&self, range: std::ops::Range<usize>, part: Part<'_>) {
         for panel in self.panels.0..self.panels.1 {
+            let is_last = panel + 1 == self.panels.1;
+            let next = if is_last { &[] } else { self.b.panel(panel + 1, part.first) };
             let walk = Walk {
                 isa: self.b.isa(),
-                panel: self.b.panel(panel, first).as_ptr(),
-                words,
+                panel: self.b.panel(panel, part.first).as_ptr(),
+                words: part.words,
                 starts: self.b.starts(panel).as_ptr(),
-                rows,
-                stride,
+                rows: part.rows,
+                stride: part.stride,
                 count: range.len(),
-                ahead: std::ptr::null(),
-                ahead_len: 0,
+                ahead: if is_last { std::ptr::null() } else { next.as_ptr() },
+                ahead_len: next.len().min(part.words * self.b.width()),
             };
-            let mut strip = Strip::<F> {
-                block: self,
-                init,
-                scales,
-                first: range.start,
-                panel,
-                format: std::marker::PhantomData,
-            };
+            let (first, format) = (range.start, PhantomData::<F>);
+            let mut strip = Strip { block: self, part, first, panel, format };
             // SAFETY: promised by the caller.
             unsafe { for_tiles::<S, F, _>(&walk, &mut strip) };
         }
@@ -247,12 +292,10 @@ fn transpose(
 /// A group of rows times a part of one panel.
 struct Strip<'a, 'b, F> {
     block: &'b Block<'a>,
-    init: Init<'b>,
-    /// Where the rows' scales are, if the format has some.
-    scales: Option<&'b Words>,
+    part: Part<'b>,
     first: usize,
     panel: usize,
-    format: std::marker::PhantomData<F>,
+    format: PhantomData<F>,
 }
 
 impl<F> Strip<'_, '_, F> {
@@ -277,7 +320,7 @@ impl<F> Strip<'_, '_, F> {
         // bias have so many columns.
         unsafe {
             let mut sums = [S::splat(0.0); TILE_VECTORS];
-            match self.init {
+            match self.part.init {
                 Init::Zero => {}
                 Init::Add => read::<S>(out, columns, &mut sums),
                 Init::Bias(bias) => {
@@ -305,7 +348,7 @@ impl<S: Simd, F: Format> Tile<S> for Strip<'_, '_, F> {
         // the caller.
         unsafe {
             if !F::CHAINED {
-                let scale = self.scales.map_or(1.0, |words| words.scale(row));
+                let scale = self.part.scales.map_or(1.0, |(words, first)| words.scale(first + row));
                 let scales = self.block.b.scales(self.panel).as_ptr();
                 let init = self.init::<S>(row);
                 for (v, sum) in sums.iter_mut().enumerate() {
@@ -395,7 +438,11 @@ mod tests {
                     Packed::new(isa, Precision::F32, &b, k, n),
                     Packed::transposed(isa, Precision::F32, &bt, n, k),
                 ] {
-                    for a in [Rows::Major(&a), Rows::Transposed(&at)] {
+                    let mut wide = vec![f32::NAN; m * (k + 3)];
+                    for (to, from) in wide.chunks_mut(k + 3).zip(a.chunks(k.max(1))) {
+                        to[..k].copy_from_slice(from);
+                    }
+                    for a in [Rows::Major(&a), Rows::Apart(&wide, k + 3), Rows::Transposed(&at)] {
                         let bias = values(n, 3);
                         let mut c = vec![f32::NAN; m * n];
                         product(a, m, &packed, Init::Bias(&bias), &mut c);

@@ -1,12 +1,14 @@
 //! The left operand of a product of short numbers.
 
+use rayon::prelude::*;
+
 use super::{
-    Packed, Precision,
+    Packed, Precision, Rows,
     format::{scale_of, write_bf16, write_int8},
 };
 use crate::{
     Isa,
-    buffer::Buffer,
+    buffer::{Buffer, apart},
     simd::{Kernel, Simd},
 };
 
@@ -23,7 +25,7 @@ pub(crate) struct Words {
 impl Words {
     /// Zeros to be multiplied with `b`.
     pub(crate) fn zeros(b: &Packed, rows: usize) -> Self {
-        let stride = b.words();
+        let stride = apart(b.words());
         // Tiles of AMX are 16 rows high.
         let mut data = Buffer::zeros(rows.next_multiple_of(16) * stride);
         if b.precision() == Precision::Int8 && b.isa().offset() > 0 {
@@ -31,6 +33,24 @@ impl Words {
         }
         let (isa, precision) = (b.isa(), b.precision());
         Self { isa, precision, stride, data, scales: vec![0.0; rows] }
+    }
+
+    /// The first `m` rows of `a`, to be multiplied with `b`, on all threads;
+    /// none of them is transposed.
+    pub(super) fn of(a: Rows<'_>, m: usize, b: &Packed) -> Self {
+        let (mut words, k) = (Self::zeros(b, m), b.k());
+        let (values, width) = match a {
+            Rows::Major(values) => (values, k),
+            Rows::Apart(values, width) => (values, width),
+            Rows::Transposed(_) => unreachable!("transposed rows are copied part by part"),
+        };
+        let Self { isa, precision, stride, .. } = words;
+        let rows = words.data.par_chunks_exact_mut(stride.max(1)).zip(&mut words.scales);
+        rows.enumerate().with_min_len(8).for_each(|(row, (to, scale))| {
+            let values = &values[row * width..row * width + k];
+            isa.run(Encode { isa, precision, values, to, scale });
+        });
+        words
     }
 
     /// Words between two rows.
@@ -50,42 +70,42 @@ impl Words {
 
     /// Takes rows from `first` on: the first `k` of each `width` values.
     pub(crate) fn set(&mut self, first: usize, values: &[f32], width: usize, k: usize) {
-        self.isa.run(Encode { words: self, first, values, width, k });
+        let Self { isa, precision, stride, .. } = *self;
+        for (row, values) in values.chunks_exact(width).enumerate() {
+            let row = first + row;
+            let to = &mut self.data[row * stride..(row + 1) * stride];
+            let scale = &mut self.scales[row];
+            isa.run(Encode { isa, precision, values: &values[..k], to, scale });
+        }
     }
 }
 
+/// Writes a row's words, and its scale if it is one of integers.
 struct Encode<'a> {
-    words: &'a mut Words,
-    first: usize,
+    isa: Isa,
+    precision: Precision,
     values: &'a [f32],
-    width: usize,
-    k: usize,
+    to: &'a mut [f32],
+    scale: &'a mut f32,
 }
 
 impl Kernel for Encode<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Encode { words, first, values, width, k } = self;
-        let stride = words.stride;
-        for (row, values) in values.chunks_exact(width).enumerate() {
-            let (row, values) = (first + row, &values[..k]);
-            let to = &mut words.data[row * stride..(row + 1) * stride];
-            match words.precision {
-                Precision::F32 => to[..k].copy_from_slice(values),
-                // SAFETY: any bits are halves of words, which there are enough of.
-                // What lies behind `k` is zero, or is not read.
-                Precision::Bf16 => unsafe {
-                    let to = std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), 2 * stride);
-                    write_bf16(values, to);
-                },
-                // SAFETY: any bits are quarters of words, which there are enough of.
-                Precision::Int8 => unsafe {
-                    let to = std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), 4 * stride);
-                    let scale = scale_of(values);
-                    words.scales[row] = scale;
-                    write_int8(values, scale, words.isa.offset(), to);
-                },
-            }
+        let Encode { isa, precision, values, to, scale } = self;
+        let (words, place) = (to.len(), to.as_mut_ptr());
+        match precision {
+            Precision::F32 => to[..values.len()].copy_from_slice(values),
+            // SAFETY: any bits are halves of words, which there are enough of.
+            Precision::Bf16 => unsafe {
+                write_bf16(values, std::slice::from_raw_parts_mut(place.cast(), 2 * words));
+            },
+            // SAFETY: any bits are quarters of words, which there are enough of.
+            Precision::Int8 => unsafe {
+                *scale = scale_of(values);
+                let to = std::slice::from_raw_parts_mut(place.cast(), 4 * words);
+                write_int8(values, *scale, isa.offset(), to);
+            },
         }
     }
 }

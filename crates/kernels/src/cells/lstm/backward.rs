@@ -6,7 +6,7 @@ use super::STATES;
 use crate::{
     Result,
     activation::tanh,
-    buffer::{Buffer, Shared},
+    buffer::{Buffer, Shared, apart},
     cells::{
         Batch, Features, Gradients, Pass, Saved, SavedLayout, Upstream, Weights, layout::Order,
         parts::Parts,
@@ -154,7 +154,8 @@ impl WayBack<'_> {
         }
         let mut hidden = vec![0.0; schedule.lanes() * dim];
         let mut cells = Buffer::zeros(schedule.lanes() * units);
-        let mut gates = Buffer::zeros(schedule.lanes() * self.order.gates());
+        let stride = apart(self.order.gates());
+        let mut gates = Buffer::zeros(schedule.lanes() * stride);
         for number in (0..schedule.n_steps()).rev() {
             let step = schedule.step(number);
             for &(lane, s) in step.ends {
@@ -163,7 +164,7 @@ impl WayBack<'_> {
             }
             self.lanes(batch, number, &hidden, &mut cells, &mut gates);
             let busy = step.tokens.len();
-            let rows = Rows::Major(&gates[..busy * self.order.gates()]);
+            let rows = Rows::Apart(&gates, stride);
             let out = &mut hidden[..busy * dim];
             product_on(self.threads, rows, busy, self.back, Init::Zero, out);
             for &(lane, s) in step.starts {
@@ -197,7 +198,7 @@ impl WayBack<'_> {
                 cells,
             });
         };
-        let rows = cells.chunks_exact_mut(units).zip(gates.chunks_exact_mut(width));
+        let rows = cells.chunks_exact_mut(units).zip(gates.chunks_exact_mut(apart(width)));
         let work: Vec<_> = rows
             .take(previous.len())
             .enumerate()
