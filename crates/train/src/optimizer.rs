@@ -259,6 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_updated_alike_for_any_threads() {
+        let wanted: Vec<f32> = (0..3 * PIECE + 5).map(|i| (i % 97) as f32 - 48.0).collect();
+        let run = |optimizer, threads: usize| {
+            let config = TrainingConfig { optimizer, ..TrainingConfig::default() };
+            let params = params(&vec![1.0; wanted.len()]);
+            let gradients = gradients(&params, &wanted);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let norm = pool.install(|| {
+                let mut optimizer = Optimizer::new(&config, &params);
+                optimizer.step(&params, &gradients, 1.0, 0.1).unwrap();
+                gradients.norm().unwrap()
+            });
+            (params.values("w").unwrap(), norm)
+        };
+        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            assert_eq!(run(optimizer, 1), run(optimizer, 3));
+        }
+        let (weights, norm) = run(OptimizerKind::Sgd, 2);
+        let want: Vec<f32> = wanted.iter().map(|g| 1.0 - 0.1 * g).collect();
+        assert_eq!(weights, want);
+        let squares: f64 = wanted.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+        assert_eq!(norm, squares.sqrt(), "whole numbers are added exactly");
+    }
+
+    #[test]
     fn norm_covers_every_value_once() {
         let gradient: Vec<f32> = (1..=19).map(|i| i as f32).collect();
         let params = params(&[0.0; 19]);

@@ -9,7 +9,7 @@
 //! places whatever the number of threads.
 //!
 //! One core of a Zen 4 at 116 GFLOP/s, `[1024, 4096]` over 3200 rows: as a
-//! product with a transposed left operand 91 GFLOP/s, like this 107.
+//! product with a transposed left operand 91 GFLOP/s, like this 106.
 
 use std::ops::Range;
 

@@ -39,7 +39,8 @@ pub(super) fn backward(
     let SavedLayout { order, gates, .. } = &saved.kept;
     let weight_hh = recurrent(batch, hidden, *order, gates);
     let gates = features.by_row(gates, rows, order.gates());
-    let (weight_ih, bias) = input_side(features, rows, weights.input_dim, *order, &gates);
+    let weight_ih = input_side(features, rows, weights.input_dim, *order, &gates);
+    let bias = biases(rows, *order, &gates);
     let input = if is_constant { Vec::new() } else { inputs(weights, rows, *order, &gates) };
     Ok(Gradients { input, weight_ih, weight_hh, bias, initial })
 }
@@ -55,24 +56,32 @@ fn recurrent(batch: Batch<'_>, hidden: &[f32], order: Order, gates: &[f32]) -> V
     gradient
 }
 
-/// Gradients of the input weights and of the biases, whose input is one.
+/// Gradient of the input weights.
 fn input_side(
     features: Features<'_>,
     rows: usize,
-    dim: usize,
+    width: usize,
     order: Order,
     gates: &[f32],
-) -> (Vec<f32>, Vec<f32>) {
-    let width = dim + 1;
-    let mut left = vec![1.0; rows * width];
-    for (to, from) in left.chunks_exact_mut(width).zip(features.matrix().chunks_exact(dim.max(1))) {
-        to[..dim].copy_from_slice(from);
+) -> Vec<f32> {
+    let matrix = features.matrix();
+    let left = |row: usize| Some(&matrix[row * width..(row + 1) * width]);
+    let mut gradient = vec![0.0; TILE_VECTORS * order.hidden_dim * width];
+    order.outer(rows, left, width, gates).sum(|column| order.row(column), &mut gradient);
+    gradient
+}
+
+/// Gradient of the biases: a table of one row that every token picks.
+fn biases(rows: usize, order: Order, gates: &[f32]) -> Vec<f32> {
+    let ids = vec![0; rows];
+    let sums = Features::Table { table: &[], ids: &ids }.by_row(gates, 1, order.gates());
+    let mut gradient = vec![0.0; TILE_VECTORS * order.hidden_dim];
+    for (column, &sum) in sums.iter().enumerate() {
+        if let Some(row) = order.row(column) {
+            gradient[row] = sum;
+        }
     }
-    let left = |row: usize| Some(&left[row * width..(row + 1) * width]);
-    let mut both = vec![0.0; TILE_VECTORS * order.hidden_dim * width];
-    order.outer(rows, left, width, gates).sum(|column| order.row(column), &mut both);
-    let weight = both.chunks_exact(width).flat_map(|row| &row[..dim]).copied().collect();
-    (weight, both.chunks_exact(width).map(|row| row[dim]).collect())
+    gradient
 }
 
 /// Gradient of the rows of the input.
