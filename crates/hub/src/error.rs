@@ -54,3 +54,24 @@ pub enum Error {
         reason: String,
     },
 }
+
+impl Error {
+    /// What went wrong with a file of a model, at one of its tensors perhaps.
+    pub(crate) fn of_file(
+        model: &str,
+        file: &str,
+        tensor: Option<&str>,
+        source: io::Error,
+    ) -> Self {
+        let (model, file) = (model.to_owned(), file.to_owned());
+        let source = match tensor {
+            Some(tensor) => io::Error::new(source.kind(), format!("tensor `{tensor}`: {source}")),
+            None => source,
+        };
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::MissingFile { model, file },
+            io::ErrorKind::InvalidData => Self::Damaged { model, file, reason: source.to_string() },
+            _ => Self::Read { model, file, source },
+        }
+    }
+}

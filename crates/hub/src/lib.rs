@@ -18,7 +18,7 @@ mod tensors;
 pub use bundle::{Bundle, FORMAT};
 pub use error::Error;
 pub use repository::{Entry, Origin, Repository};
-pub use tensors::{StoredPrecision, Tensor, read_tensors, write_tensors};
+pub use tensors::{StoredPrecision, StoredTensor, Tensor, read_tensors, write_tensors};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -16,6 +16,7 @@ mod error;
 mod language_model;
 mod limits;
 mod lookup;
+mod stored;
 mod tagger;
 #[cfg(feature = "train")]
 mod training;

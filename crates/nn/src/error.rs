@@ -46,4 +46,12 @@ pub enum Error {
         /// Name of the tensor.
         name: String,
     },
+    /// The values of a tensor of a model cannot be read from where they lie.
+    #[error("tensor `{name}` cannot be read")]
+    Read {
+        /// Name of the tensor.
+        name: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }

@@ -32,7 +32,7 @@ pub use loss::{nll, weighted_nll};
 pub use params::{Param, ParamSet};
 pub use rng::Rng;
 pub use rnn::{Keep, PackedRnn, Rnn, RnnInput, RnnOutput, RnnShape, RnnState};
-pub use weights::Weights;
+pub use weights::{ReadValues, WeightEntry, Weights};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,16 +1,72 @@
 //! Weights of a model at rest: names, shapes and plain values.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
 use crate::{Error, ParamSet, Result};
 
 /// Values that are checked at once.
 const BLOCK: usize = 1024;
 
+/// Reads the values of a tensor, row-major, from where they lie.
+pub type ReadValues =
+    Arc<dyn Fn() -> Result<Vec<f32>, Box<dyn StdError + Send + Sync>> + Send + Sync>;
+
 /// Named tensors of `f32`, taken out one by one while a model is built.
+///
+/// Values may be read only when they are taken, so that no more of a model is
+/// in memory at once than what is being built of it.
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    tensors: BTreeMap<String, (Vec<usize>, Values)>,
+}
+
+/// The values of a tensor.
+#[derive(Clone)]
+enum Values {
+    Here(Vec<f32>),
+    Elsewhere(ReadValues),
+}
+
+impl Values {
+    /// The values, of the tensor of that name.
+    fn get(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        match self {
+            Self::Here(values) => Ok(values.into()),
+            Self::Elsewhere(read) => match read() {
+                Ok(values) => Ok(values.into()),
+                Err(source) => Err(Error::Read { name: name.to_owned(), source }),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(values) => values.fmt(f),
+            Self::Elsewhere(_) => f.write_str("Elsewhere"),
+        }
+    }
+}
+
+/// A tensor among [`Weights`].
+#[derive(Clone, Copy, Debug)]
+pub struct WeightEntry<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Length of each axis.
+    pub shape: &'a [usize],
+    values: &'a Values,
+}
+
+impl<'a> WeightEntry<'a> {
+    /// Its values, row-major, read now if they were not.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn values(&self) -> Result<Cow<'a, [f32]>> {
+        self.values.get(self.name)
+    }
 }
 
 impl Weights {
@@ -21,7 +77,12 @@ impl Weights {
 
     /// Adds a tensor, row-major.
     pub fn insert(&mut self, name: impl Into<String>, shape: Vec<usize>, values: Vec<f32>) {
-        self.tensors.insert(name.into(), (shape, values));
+        self.tensors.insert(name.into(), (shape, Values::Here(values)));
+    }
+
+    /// Adds a tensor whose values are read when they are asked for.
+    pub fn insert_with(&mut self, name: impl Into<String>, shape: Vec<usize>, read: ReadValues) {
+        self.tensors.insert(name.into(), (shape, Values::Elsewhere(read)));
     }
 
     /// The values of a parameter set.
@@ -37,21 +98,30 @@ impl Weights {
     }
 
     /// All tensors in order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
-        self.tensors.iter().map(|(name, (shape, values))| (&**name, &**shape, &**values))
+    pub fn iter(&self) -> impl Iterator<Item = WeightEntry<'_>> {
+        self.tensors.iter().map(|(name, (shape, values))| WeightEntry { name, shape, values })
     }
 
-    /// Takes a tensor out.
+    /// Takes a tensor out; its values are read now if they were not.
     ///
     /// # Errors
-    /// If it is missing, has another shape, or holds a value that is not finite.
+    /// If it is missing, has another shape, cannot be read, or holds a value
+    /// that is not finite.
     pub fn take(&mut self, name: &str, want: &[usize]) -> Result<Vec<f32>> {
         let Some((shape, values)) = self.tensors.remove(name) else {
             return Err(Error::Missing { name: name.to_owned() });
         };
+        let wrong = |found| Error::Shape { name: name.to_owned(), want: want.to_vec(), found };
+        if shape != want {
+            return Err(wrong(shape));
+        }
+        let values = match values {
+            Values::Here(values) => values,
+            elsewhere => elsewhere.get(name)?.into_owned(),
+        };
         let size = want.iter().try_fold(1_usize, |size, &dim| size.checked_mul(dim));
-        if shape != want || Some(values.len()) != size {
-            return Err(Error::Shape { name: name.to_owned(), want: want.to_vec(), found: shape });
+        if Some(values.len()) != size {
+            return Err(wrong(shape));
         }
         match not_finite(&values) {
             Some(index) => Err(Error::NotFinite { name: name.to_owned(), index }),
@@ -82,6 +152,8 @@ fn not_finite(values: &[f32]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -98,6 +170,53 @@ mod tests {
         assert!(matches!(weights.take("c", &[3]), Err(Error::Shape { .. })), "too few values");
         assert!(matches!(weights.finish(), Err(Error::Unexpected { name }) if name == "d"));
         assert!(Weights::new().finish().is_ok());
+    }
+
+    /// Values that count how often they are read.
+    fn counted(values: Vec<f32>) -> (Arc<AtomicUsize>, ReadValues) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let read = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(values.clone())
+        };
+        (count, Arc::new(read))
+    }
+
+    #[test]
+    fn values_elsewhere_are_read_when_they_are_taken_and_not_before() {
+        let mut weights = Weights::new();
+        let (count, read) = counted(vec![1.0, 2.0]);
+        let reads = || count.load(Ordering::Relaxed);
+        weights.insert_with("a", vec![2], read);
+        let mut other = weights.clone();
+        assert!(matches!(other.take("a", &[1, 2]), Err(Error::Shape { .. })));
+        let names: Vec<_> = weights.iter().map(|entry| (entry.name, entry.shape)).collect();
+        assert_eq!(names, [("a", &[2][..])]);
+        assert!(format!("{weights:?}").contains("Elsewhere"));
+        assert_eq!(reads(), 0);
+        assert_eq!(*weights.iter().next().unwrap().values().unwrap(), [1.0, 2.0]);
+        assert_eq!(weights.take("a", &[2]).unwrap(), [1.0, 2.0]);
+        assert_eq!(reads(), 2);
+        assert!(matches!(weights.take("a", &[2]), Err(Error::Missing { .. })));
+        assert!(weights.finish().is_ok());
+    }
+
+    #[test]
+    fn values_elsewhere_are_checked_as_those_that_are_here() {
+        let mut weights = Weights::new();
+        weights.insert_with("a", vec![2], counted(vec![0.0; 3]).1);
+        weights.insert_with("b", vec![2], counted(vec![0.0, f32::INFINITY]).1);
+        weights.insert_with("c", vec![2], Arc::new(|| Err("the disk is gone".into())));
+        weights.insert_with("d", vec![2], counted(vec![0.0; 2]).1);
+        let entry = weights.iter().find(|entry| entry.name == "c").unwrap();
+        assert!(matches!(entry.values(), Err(Error::Read { name, .. }) if name == "c"));
+        assert!(matches!(weights.take("a", &[2]), Err(Error::Shape { .. })));
+        assert!(matches!(weights.take("b", &[2]), Err(Error::NotFinite { index: 1, .. })));
+        let error = weights.take("c", &[2]).unwrap_err();
+        assert_eq!(error.to_string(), "tensor `c` cannot be read");
+        assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+        assert!(matches!(weights.finish(), Err(Error::Unexpected { name }) if name == "d"));
     }
 
     #[test]

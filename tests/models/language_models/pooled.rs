@@ -155,8 +155,8 @@ fn a_saved_memory_gives_the_same_labels() {
     let again = complete(folder, TAGGER, "again", &[&from, "training.learning_rate=0.001"]);
     let memory = |folder: &Path| {
         let tensors = glossator::models::Bundle::folder(folder).tensors("model.safetensors");
-        let memory = tensors.unwrap().into_iter().find(|t| t.name.contains("memory"));
-        memory.unwrap().values
+        let memory = tensors.unwrap().into_iter().find(|t| t.name().contains("memory"));
+        memory.unwrap().read().unwrap()
     };
     assert_eq!(memory(&again.folder), memory(&trained.folder), "trained on from, it stays");
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use sha2::{Digest, Sha256};
 
 use super::{Bundle, Place, names};
-use crate::Result;
+use crate::{Error, Result, tensors::Source};
 
 impl Bundle {
     /// Hashes of the language models in `lm/<hash>/`, in order.
@@ -80,9 +80,12 @@ impl Bundle {
         }
         let mut hash = Sha256::new();
         for file in self.own_files()?.iter().filter(|file| !file.ends_with(".md")) {
-            for part in [file.as_bytes(), &self.read(file)?] {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part);
+            let content = self.open(file)?;
+            let failed = |error| Error::of_file(&self.name, file, None, error);
+            // The content may be larger than memory should hold at once.
+            for part in [Source::Memory(file.as_bytes()), content.source()] {
+                hash.update(part.len().to_le_bytes());
+                part.read(0..part.len(), |piece| hash.update(piece)).map_err(failed)?;
             }
         }
         Ok(format!("{:x}", hash.finalize()))
@@ -110,10 +113,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::{
-        Error,
-        bundle::tests::{HASH, LANGUAGE_MODEL, TAGGER, write},
-    };
+    use crate::bundle::tests::{HASH, LANGUAGE_MODEL, TAGGER, write};
 
     /// The tagger built in, in memory and in this folder.
     fn everywhere(folder: &Path) -> [Bundle; 3] {

@@ -15,9 +15,9 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Error, Result, Tensor,
+    Error, Result, StoredTensor,
     builtin::{File, Inner},
-    read_tensors,
+    tensors::{Content, OpenFile},
 };
 
 /// Version of the folder's format that this release writes, and the newest it reads.
@@ -124,18 +124,28 @@ impl Bundle {
     /// # Errors
     /// If it is missing, no file of a model, or cannot be read.
     pub fn read(&self, file: &str) -> Result<Cow<'_, [u8]>> {
-        let missing = || Error::MissingFile { model: self.name.clone(), file: file.to_owned() };
-        match &self.place {
-            Place::Memory(files) => {
-                files.get(file).map(|b| Cow::Borrowed(&***b)).ok_or_else(missing)
-            }
-            Place::Folder(_) if !names::is_part(file) => Err(missing()),
+        let bytes = match &self.place {
+            Place::Memory(files) => files.get(file).map(|b| Cow::Borrowed(&***b)),
+            Place::Folder(_) if !names::is_part(file) => None,
             Place::Folder(path) => match std::fs::read(path.join(file)) {
-                Ok(bytes) => Ok(bytes.into()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
-                Err(source) => Err(self.unreadable(file, source)),
+                Ok(bytes) => Some(bytes.into()),
+                Err(error) => return Err(Error::of_file(&self.name, file, None, error)),
             },
-        }
+        };
+        bytes.ok_or_else(|| self.missing(file))
+    }
+
+    /// A file whose content is read later, or is in memory already.
+    fn open(&self, file: &str) -> Result<Content> {
+        let content = match &self.place {
+            Place::Memory(files) => files.get(file).map(|b| Content::Memory(Arc::clone(b))),
+            Place::Folder(_) if !names::is_part(file) => None,
+            Place::Folder(path) => match OpenFile::open(&path.join(file)) {
+                Ok(open) => Some(Content::File(open)),
+                Err(error) => return Err(Error::of_file(&self.name, file, None, error)),
+            },
+        };
+        content.ok_or_else(|| self.missing(file))
     }
 
     /// A JSON file.
@@ -165,18 +175,24 @@ impl Bundle {
         serde_json::from_value(config).map_err(|error| self.damaged("config.json", error))
     }
 
-    /// Tensors of a safetensors file, widened to `f32`.
+    /// Tensors of a safetensors file, in order of names. What the file says of
+    /// their types, sizes and places is checked; the values are read when they
+    /// are asked for, one tensor after another.
     ///
     /// # Errors
     /// If the file is missing or damaged.
-    pub fn tensors(&self, file: &str) -> Result<Vec<Tensor>> {
-        read_tensors(&self.read(file)?).map_err(|reason| self.damaged(file, reason))
+    pub fn tensors(&self, file: &str) -> Result<Vec<StoredTensor>> {
+        StoredTensor::all(&self.name, file, self.open(file)?)
     }
 
     /// An error about a file of this model.
     pub fn damaged(&self, file: &str, reason: impl ToString) -> Error {
         let (model, file) = (self.name.clone(), file.to_owned());
         Error::Damaged { model, file, reason: reason.to_string() }
+    }
+
+    fn missing(&self, file: &str) -> Error {
+        Error::MissingFile { model: self.name.clone(), file: file.to_owned() }
     }
 
     fn incompatible(&self, reason: String) -> Error {

@@ -165,8 +165,9 @@ impl Prepared {
             prepared.dictionary = Some(read_dictionary(index, bundle)?);
         }
         if let Some(table) = prepared.table(index) {
-            let given = weights.iter().find(|(name, ..)| **name == table);
-            prepared.given = given.map(|(_, _, values)| values.to_vec().into());
+            let given = weights.iter().find(|entry| entry.name == table);
+            let values = given.map(|entry| entry.values()).transpose()?;
+            prepared.given = values.map(|values| values.into_owned().into());
         }
         Ok(prepared)
     }

@@ -10,7 +10,7 @@ use glossator_nn::{Keep, PackedLinear, PackedRnn, Precision, RnnInput, RnnState,
 use glossator_text::Dictionary;
 
 use super::{LanguageModelConfig, ReadingDirection, TextScore, config::LanguageModelModel};
-use crate::{Error, Result, language_model::KIND, limits, lookup::CharacterIds};
+use crate::{Error, Result, language_model::KIND, limits, lookup::CharacterIds, stored};
 
 /// A character language model: immutable, and shared by threads as it is.
 pub struct LanguageModel {
@@ -111,14 +111,11 @@ impl LanguageModel {
         if dictionary.len() < 2 {
             return Err(bundle.damaged(DICTIONARY, "it holds no character").into());
         }
-        let mut weights = Weights::new();
-        for tensor in bundle.tensors(WEIGHTS)? {
-            weights.insert(tensor.name, tensor.shape, tensor.values);
-        }
+        let weights = stored::weights(bundle, |_| true)?;
         let precision = precision
             .unwrap_or_else(|| limits::precision(model.compute.unwrap_or(model.precision)));
         Self::from_weights(bundle.name(), key, model, dictionary, weights, precision)
-            .map_err(|source| Error::Model { model: bundle.name().to_owned(), source })
+            .map_err(|source| Error::of_weights(bundle.name(), source))
     }
 
     /// A language model of weights in memory.
@@ -228,5 +225,3 @@ impl LanguageModel {
 
 /// File of a model's characters.
 pub(super) const DICTIONARY: &str = "dictionary.json";
-/// File of a model's weights.
-pub(super) const WEIGHTS: &str = "model.safetensors";

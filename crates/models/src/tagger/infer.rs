@@ -11,7 +11,7 @@ use super::{KIND, Labels, TaggerModel};
 use crate::{
     Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{language_models, write_all},
-    limits,
+    limits, stored,
 };
 
 /// Tokens of a batch, unless the caller asks for another number: enough that
@@ -99,7 +99,7 @@ impl Tagger {
         // Of several errors, always the same is told.
         let (dictionaries, mut weights) = parts?;
         let models = models?;
-        let named = |source| Error::Model { model: bundle.name().to_owned(), source };
+        let named = |source| Error::of_weights(bundle.name(), source);
         let mut embeddings = Vec::new();
         for ((index, config), dictionary) in configs.iter().enumerate().zip(dictionaries) {
             let made = config.build(index, dictionary, &models, &mut weights, own);
@@ -323,10 +323,7 @@ impl Tagger {
 
 /// Dictionaries of the embeddings and weights that lie in a tagger's own files.
 fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Dictionary>, Weights)> {
-    let mut weights = Weights::new();
-    for tensor in bundle.tensors("model.safetensors")? {
-        weights.insert(tensor.name, tensor.shape, tensor.values);
-    }
+    let weights = stored::weights(bundle, |_| true)?;
     let dictionary = |(index, config): (_, &EmbeddingConfig)| config.dictionary(index, bundle);
     let dictionaries = configs.iter().enumerate().map(dictionary).collect::<Result<_>>()?;
     Ok((dictionaries, weights))

@@ -14,8 +14,9 @@ use crate::{
     Error, LanguageModelRunConfig, Result,
     language_model::{
         KIND, LanguageModel, LanguageModelConfig, LanguageModelModel, ReadingDirection,
-        infer::{DICTIONARY, WEIGHTS},
+        infer::DICTIONARY,
     },
+    stored,
 };
 
 /// Everything that is known before the first parameter is made.
@@ -79,10 +80,7 @@ fn from_model(
     LanguageModel::from_bundle(&bundle, None)?;
     let model: LanguageModelModel = bundle.config(KIND)?;
     let dictionary = bundle.json(DICTIONARY)?;
-    let mut weights = Weights::new();
-    for tensor in bundle.tensors(WEIGHTS)? {
-        weights.insert(tensor.name, tensor.shape, tensor.values);
-    }
+    let weights = stored::weights(&bundle, |_| true)?;
     let own = &config.language_model;
     let language_model = LanguageModelConfig {
         dropout: own.dropout,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use glossator_hub::{Tensor as Stored, write_tensors};
+use glossator_hub::write_tensors;
 use glossator_nn::{
     Embedding, Linear, ParamSet, Precision, RecurrentInput, Rng, Rnn, RnnOutput, Weights, dropout,
     init, nll,
@@ -18,11 +18,9 @@ use super::{
 };
 use crate::{
     Error, LanguageModelRunConfig, Result,
-    language_model::{
-        LanguageModel, LanguageModelModel, Sampling, TextScore,
-        infer::{DICTIONARY, WEIGHTS},
-    },
+    language_model::{LanguageModel, LanguageModelModel, Sampling, TextScore, infer::DICTIONARY},
     lookup::CharacterIds,
+    stored::{self, WEIGHTS},
     training::{products, write, write_json},
 };
 
@@ -66,8 +64,8 @@ impl<'a> LanguageModelTask<'a> {
         let projection = shape.projection_dim.map(&mut project).transpose()?;
         let values = init::uniform(rng, items * shape.dim(), BOUND);
         let decoder = Linear::with_weight(&mut params, "decoder", values, items)?;
-        for (name, _, values) in weights.iter() {
-            params.set_values(name, values.to_vec())?;
+        for entry in weights.iter() {
+            params.set_values(entry.name, entry.values()?.into_owned())?;
         }
         let fingerprint = fingerprint(config, &model, &dictionary, &text, &development);
         let ids = CharacterIds::new(&dictionary);
@@ -163,13 +161,9 @@ impl<'a> LanguageModelTask<'a> {
     fn save_files(&self, dir: &Path) -> Result<()> {
         write_json(&dir.join(DICTIONARY), serde_json::to_string(&self.dictionary))?;
         let weights = Weights::from_params(&self.params)?;
-        let stored = weights.iter().map(|(name, shape, values)| Stored {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        });
+        let tensors = weights.iter().map(stored::tensor).collect::<Result<Vec<_>, _>>()?;
         let path = dir.join(WEIGHTS);
-        let bytes = write_tensors(&stored.collect::<Vec<_>>(), self.model.precision);
+        let bytes = write_tensors(&tensors, self.model.precision);
         let bytes = bytes.map_err(std::io::Error::other);
         write(&path, &bytes.map_err(|source| Error::Write { path: path.clone(), source })?)?;
         // Last: a folder without it is no model, so nobody loads half of one.

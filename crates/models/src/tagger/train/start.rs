@@ -10,6 +10,7 @@ use super::data::{Corpora, gold_columns};
 use crate::{
     Error, Result, TaggerConfig, TaggerRunConfig,
     embeddings::{EmbeddingConfig, Prepared, cache::VectorCache},
+    stored,
     tagger::{KIND, Labels, Tagger, TaggerModel},
 };
 
@@ -68,13 +69,8 @@ impl Start {
         let own = Labels::new(&model.labels, model.scheme);
         let suffice = labels.names().iter().all(|tag| own.number(tag).is_some());
         let keep = own.scheme() == labels.scheme() && suffice;
-        let mut weights = Weights::new();
-        for tensor in bundle.tensors("model.safetensors")? {
-            let of_labels = tensor.name.starts_with("output.") || tensor.name.starts_with("crf.");
-            if keep || !of_labels {
-                weights.insert(tensor.name, tensor.shape, tensor.values);
-            }
-        }
+        let of_labels = |name: &str| name.starts_with("output.") || name.starts_with("crf.");
+        let weights = stored::weights(&bundle, |name| keep || !of_labels(name))?;
         let mut embeddings = Vec::new();
         for (index, embedding) in model.tagger.embeddings.iter().enumerate() {
             embeddings.push(Prepared::again(embedding, index, &bundle, &weights, cache)?);
@@ -96,9 +92,9 @@ impl Start {
     /// Overwrites parameters by the model's, where name and size agree.
     pub(super) fn fill(&mut self, params: &ParamSet) -> Result<()> {
         let weights = std::mem::take(&mut self.weights);
-        for (name, shape, values) in weights.iter() {
-            if params.get(name).is_some_and(|var| var.dims() == shape) {
-                params.set_values(name, values.to_vec())?;
+        for entry in weights.iter() {
+            if params.get(entry.name).is_some_and(|var| var.dims() == entry.shape) {
+                params.set_values(entry.name, entry.values()?.into_owned())?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Tensor, Var};
-use glossator_hub::{FORMAT, Tensor as Stored, write_tensors};
+use glossator_hub::{FORMAT, write_tensors};
 use glossator_nn::{Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll};
 use glossator_text::{Dictionary, Sentence, batch, tags};
 use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Error, Result, TaggerRunConfig, TokenBatch,
     embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding},
+    stored::{self, WEIGHTS},
     tagger::{KIND, Labels, Tagger, TaggerModel},
     training::{products, write, write_json},
 };
@@ -157,16 +158,9 @@ impl<'a> TaggerTask<'a> {
         for (index, prepared) in self.prepared.iter().enumerate() {
             prepared.save(index, dir)?;
         }
-        let tensors: Vec<Stored> = self
-            .weights()?
-            .iter()
-            .map(|(name, shape, values)| Stored {
-                name: name.to_owned(),
-                shape: shape.to_vec(),
-                values: values.to_vec(),
-            })
-            .collect();
-        let path = dir.join("model.safetensors");
+        let weights = self.weights()?;
+        let tensors = weights.iter().map(stored::tensor).collect::<Result<Vec<_>, _>>()?;
+        let path = dir.join(WEIGHTS);
         let bytes = write_tensors(&tensors, self.model.precision);
         let bytes = bytes.map_err(std::io::Error::other);
         write(&path, &bytes.map_err(|source| Error::Write { path: path.clone(), source })?)?;

@@ -1,8 +1,16 @@
 //! Weights in safetensors files, in the precision they are stored in.
 
+mod header;
+mod source;
+mod stored;
+
 use half::bf16;
-use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
+use safetensors::{Dtype, serialize, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use source::{OpenFile, Source};
+pub(crate) use stored::Content;
+pub use stored::StoredTensor;
 
 /// Number format of weights in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,45 +90,17 @@ fn quantize(values: &[f32], columns: usize) -> (Vec<u8>, Vec<u8>) {
 /// If the bytes are no such file, or a tensor has a type other than `f32`,
 /// `bf16` or `i8` with its scales.
 pub fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let mut tensors = Vec::new();
-    for (name, view) in file.tensors() {
-        let matrix = name.strip_suffix(SCALES).and_then(|matrix| file.tensor(matrix).ok());
-        if matrix.is_some_and(|matrix| matrix.dtype() == Dtype::I8) {
-            continue;
-        }
-        let data = view.data();
-        let values = match view.dtype() {
-            Dtype::F32 => floats(data),
-            Dtype::BF16 => {
-                data.as_chunks::<2>().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect()
-            }
-            Dtype::I8 => {
-                let scales = file.tensor(&format!("{name}{SCALES}"));
-                let scales = scales.map_err(|error| error.to_string())?;
-                let (&[rows, columns], Dtype::F32) = (view.shape(), scales.dtype()) else {
-                    return Err(format!("`{name}` is no matrix of integers with `f32` scales"));
-                };
-                if columns == 0 || scales.shape() != [rows] {
-                    return Err(format!("tensor `{name}` does not have one scale a row"));
-                }
-                let scales = floats(scales.data());
-                let mut values = Vec::with_capacity(data.len());
-                for (row, scale) in data.chunks(columns).zip(scales) {
-                    values.extend(row.iter().map(|&b| f32::from(b as i8) * scale));
-                }
-                values
-            }
-            other => return Err(format!("tensor `{name}` has the unsupported type {other:?}")),
-        };
-        tensors.push(Tensor { name, shape: view.shape().to_vec(), values });
-    }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tensors)
+    let source = Source::Memory(bytes);
+    let layouts = header::layouts(source).map_err(|error| error.to_string())?;
+    let read = |layout: header::Layout| {
+        let values = layout.read(source).map_err(|error| error.to_string())?;
+        Ok(Tensor { name: layout.name, shape: layout.shape, values })
+    };
+    layouts.into_iter().map(read).collect()
 }
 
-fn floats(data: &[u8]) -> Vec<f32> {
-    data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+fn floats(data: &[u8]) -> impl Iterator<Item = f32> {
+    data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b))
 }
 
 #[cfg(test)]
