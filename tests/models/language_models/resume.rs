@@ -120,6 +120,7 @@ fn a_stopped_run_goes_on_to_the_same_bytes() {
         &[][..],
         &["language_model.direction=backward"],
         &["language_model.layers=2", "language_model.projection_dim=9"],
+        &["training.precision=bf16"],
     ]
     .into_iter()
     .enumerate()

@@ -104,7 +104,7 @@ impl Scan<'_> {
         for step in (0..schedule.n_steps()).map(|step| schedule.step(step)) {
             for &(lane, s) in step.starts {
                 let first = |n| self.batch.initial(n, s as usize, dim).unwrap_or(&zeros);
-                words.set(lane as usize, first(0), dim, dim);
+                words.set(lane as usize, first(0));
                 cells[lane as usize * units..][..dim].copy_from_slice(first(1));
             }
             self.step(step, &words, Shared(hidden.as_mut_ptr()), Shared(cells.as_mut_ptr()));
@@ -115,7 +115,7 @@ impl Scan<'_> {
                 let at = lane as usize * units;
                 sink.end(s as usize, &[&hidden[at..at + dim], &cells[at..at + dim]]);
             }
-            words.set(0, &hidden[..step.tokens.len() * units], units, dim);
+            words.set_all(&hidden[..step.tokens.len() * units], units, dim);
         }
     }
 

@@ -25,8 +25,6 @@ pub enum Rows<'a> {
     Major(&'a [f32]),
     /// The same, rows starting so many values apart; the last may end with `k`.
     Apart(&'a [f32], usize),
-    /// The transpose of a row-major `[k, m]`.
-    Transposed(&'a [f32]),
 }
 
 /// What the sums start from.
@@ -61,7 +59,7 @@ pub(crate) fn product_on(
     c: &mut [f32],
 ) {
     match a {
-        Rows::Major(values) | Rows::Transposed(values) => {
+        Rows::Major(values) => {
             assert_eq!(Some(values.len()), m.checked_mul(b.k()), "left operand of a product");
         }
         Rows::Apart(values, stride) => {
@@ -97,9 +95,7 @@ pub(crate) fn product_on(
         });
     } else {
         let chunks = b.panels().min(4 * threads);
-        let is_transposed = matches!(a, Rows::Transposed(_));
-        let encode = b.precision() != Precision::F32 && !is_transposed;
-        let words = encode.then(|| Words::of(a, m, b));
+        let words = (b.precision() != Precision::F32).then(|| Words::of(a, m, b));
         (0..chunks).into_par_iter().for_each(|chunk| {
             let at = |chunk: usize| chunk * b.panels() / chunks;
             work(words.as_ref(), (0, m), (at(chunk), at(chunk + 1)));
@@ -127,9 +123,8 @@ impl Kernel for Block<'_> {
         let k = self.b.k();
         let padded = apart(K_BLOCK.min(k));
         let mut copy = match self.a {
-            Rows::Major(_) if apart(k) == k.next_multiple_of(16) => Buffer::default(),
-            Rows::Apart(..) => Buffer::default(),
-            _ => Buffer::zeros(GROUP * padded),
+            Rows::Major(_) if apart(k) != k.next_multiple_of(16) => Buffer::zeros(GROUP * padded),
+            _ => Buffer::default(),
         };
         for first in (start..end).step_by(GROUP) {
             let last = end.min(first + GROUP);
@@ -146,10 +141,6 @@ impl Kernel for Block<'_> {
                         (copy.as_ptr(), padded)
                     }
                     Rows::Apart(a, stride) => (a[first * stride + k0..].as_ptr(), stride),
-                    Rows::Transposed(a) => {
-                        transpose(a, self.m, first..last, k0, depth, &mut copy);
-                        (copy.as_ptr(), depth)
-                    }
                 };
                 let part = Part {
                     first: k0,
@@ -182,21 +173,15 @@ impl<F: Format> Kernel for Short<'_, F> {
         };
         let group = if block.words.is_some() { 0 } else { GROUP.min(end - start) };
         let mut own = Words::zeros(block.b, group);
-        let mut copy = match block.a {
-            Rows::Major(_) | Rows::Apart(..) => Buffer::default(),
-            Rows::Transposed(_) => Buffer::zeros(GROUP * deepest.min(k)),
-        };
         for first in (start..end).step_by(GROUP) {
             let last = end.min(first + GROUP);
-            match (block.words, block.a) {
-                (None, Rows::Major(a)) if k > 0 => own.set(0, &a[first * k..last * k], k, k),
-                (None, Rows::Apart(a, stride)) if k > 0 => {
-                    for row in first..last {
-                        own.set(row - first, &a[row * stride..row * stride + k], k, k);
-                    }
+            let (words, row) = match block.words {
+                Some(words) => (words, first),
+                None => {
+                    block.encode(first..last, &mut own);
+                    (&own, 0)
                 }
-                _ => {}
-            }
+            };
             for k0 in (0..k.max(1)).step_by(deepest.max(1)) {
                 let depth = deepest.min(k - k0);
                 let word = k0 / F::PRECISION.per_word();
@@ -204,20 +189,10 @@ impl<F: Format> Kernel for Short<'_, F> {
                     true => block.b.words() - word,
                     false => depth / F::PRECISION.per_word(),
                 };
-                let is_transposed = if let Rows::Transposed(a) = block.a {
-                    transpose(a, block.m, first..last, k0, depth, &mut copy);
-                    let values = &copy[..(last - first) * depth];
-                    own.set(0, values, depth.max(1), depth);
-                    true
-                } else {
-                    false
-                };
-                let (words, row) = block.words.map_or((&own, 0), |words| (words, first));
-                let from = words.row(row).wrapping_add(if is_transposed { 0 } else { word });
                 let part = Part {
                     first: word,
                     words: count,
-                    rows: from,
+                    rows: words.row(row).wrapping_add(word),
                     stride: words.stride(),
                     scales: Some((words, row)),
                     init: if k0 > 0 { Init::Add } else { block.init },
@@ -244,6 +219,18 @@ struct Part<'a> {
 }
 
 impl Block<'_> {
+    /// Turns rows into words.
+    fn encode(&self, rows: std::ops::Range<usize>, to: &mut Words) {
+        let k = self.b.k();
+        let (values, width) = match self.a {
+            Rows::Major(values) => (values, k),
+            Rows::Apart(values, width) => (values, width),
+        };
+        for row in rows.clone() {
+            to.set(row - rows.start, &values[row * width..][..k]);
+        }
+    }
+
     /// A group of rows times a part of every panel.
     ///
     /// # Safety
@@ -268,23 +255,6 @@ impl Block<'_> {
             let mut strip = Strip { block: self, part, first, panel, format };
             // SAFETY: promised by the caller.
             unsafe { for_tiles::<S, F, _>(&walk, &mut strip) };
-        }
-    }
-}
-
-/// Copies `rows` of the transpose of `a`, `[k, m]`, from `k0` on, `depth` deep.
-fn transpose(
-    a: &[f32],
-    m: usize,
-    rows: std::ops::Range<usize>,
-    k0: usize,
-    depth: usize,
-    to: &mut [f32],
-) {
-    for p in 0..depth {
-        let from = &a[(k0 + p) * m..];
-        for (i, row) in rows.clone().enumerate() {
-            to[i * depth + p] = from[row];
         }
     }
 }
@@ -413,6 +383,15 @@ mod tests {
         (0..len).map(|i| (((i + 1) * (seed + 37) * 7919 % 2003) as f32 - 1001.0) / 1001.0).collect()
     }
 
+    /// Rows `k + 3` apart, with nothing that counts between them.
+    fn wide(a: &[f32], m: usize, k: usize) -> Vec<f32> {
+        let mut wide = vec![f32::NAN; m * (k + 3)];
+        for (to, from) in wide.chunks_mut(k + 3).zip(a.chunks(k.max(1))) {
+            to[..k].copy_from_slice(from);
+        }
+        wide
+    }
+
     fn naive(a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
         let mut c = vec![0.0; m * n];
         for i in 0..m {
@@ -432,17 +411,13 @@ mod tests {
             {
                 let (a, b) = (values(m * k, 1), values(k * n, 2));
                 let want = naive(&a, &b, m, k, n);
-                let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
                 let bt: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
                 for packed in [
                     Packed::new(isa, Precision::F32, &b, k, n),
                     Packed::transposed(isa, Precision::F32, &bt, n, k),
                 ] {
-                    let mut wide = vec![f32::NAN; m * (k + 3)];
-                    for (to, from) in wide.chunks_mut(k + 3).zip(a.chunks(k.max(1))) {
-                        to[..k].copy_from_slice(from);
-                    }
-                    for a in [Rows::Major(&a), Rows::Apart(&wide, k + 3), Rows::Transposed(&at)] {
+                    let wide = wide(&a, m, k);
+                    for a in [Rows::Major(&a), Rows::Apart(&wide, k + 3)] {
                         let bias = values(n, 3);
                         let mut c = vec![f32::NAN; m * n];
                         product(a, m, &packed, Init::Bias(&bias), &mut c);
@@ -489,12 +464,13 @@ mod tests {
                     let packed = Packed::transposed(isa, precision, &bt, n, k);
                     let b: Vec<f32> = (0..k * n).map(|i| bt[i % n * k + i / n]).collect();
                     let other = Packed::new(isa, precision, &b, k, n);
-                    let at: Vec<f32> = (0..k * m).map(|i| a[i % m * k + i / m]).collect();
                     let (ra, rb) = (rounded(&a, k, precision), rounded(&bt, k, precision));
                     let rb: Vec<f32> = (0..k * n).map(|i| rb[i % n * k + i / n]).collect();
                     let (want, bias) = (naive(&ra, &rb, m, k, n), values(n, 3));
                     let mut both = Vec::new();
-                    for (a, packed) in [(Rows::Major(&a), packed), (Rows::Transposed(&at), other)] {
+                    let wide = wide(&a, m, k);
+                    let both_rows = [(Rows::Major(&a), packed), (Rows::Apart(&wide, k + 3), other)];
+                    for (a, packed) in both_rows {
                         let mut c = vec![f32::NAN; m * n];
                         product(a, m, &packed, Init::Bias(&bias), &mut c);
                         product(a, m, &packed, Init::Add, &mut c);

@@ -35,14 +35,12 @@ impl Words {
         Self { isa, precision, stride, data, scales: vec![0.0; rows] }
     }
 
-    /// The first `m` rows of `a`, to be multiplied with `b`, on all threads;
-    /// none of them is transposed.
+    /// The first `m` rows of `a`, to be multiplied with `b`, on all threads.
     pub(super) fn of(a: Rows<'_>, m: usize, b: &Packed) -> Self {
         let (mut words, k) = (Self::zeros(b, m), b.k());
         let (values, width) = match a {
             Rows::Major(values) => (values, k),
             Rows::Apart(values, width) => (values, width),
-            Rows::Transposed(_) => unreachable!("transposed rows are copied part by part"),
         };
         let Self { isa, precision, stride, .. } = words;
         let rows = words.data.par_chunks_exact_mut(stride.max(1)).zip(&mut words.scales);
@@ -68,14 +66,17 @@ impl Words {
         self.scales[row]
     }
 
-    /// Takes rows from `first` on: the first `k` of each `width` values.
-    pub(crate) fn set(&mut self, first: usize, values: &[f32], width: usize, k: usize) {
+    /// Takes a row of values.
+    pub(crate) fn set(&mut self, row: usize, values: &[f32]) {
         let Self { isa, precision, stride, .. } = *self;
+        let to = &mut self.data[row * stride..(row + 1) * stride];
+        isa.run(Encode { isa, precision, values, to, scale: &mut self.scales[row] });
+    }
+
+    /// Takes the first `k` of each `width` values as rows, from the first on.
+    pub(crate) fn set_all(&mut self, values: &[f32], width: usize, k: usize) {
         for (row, values) in values.chunks_exact(width).enumerate() {
-            let row = first + row;
-            let to = &mut self.data[row * stride..(row + 1) * stride];
-            let scale = &mut self.scales[row];
-            isa.run(Encode { isa, precision, values: &values[..k], to, scale });
+            self.set(row, &values[..k]);
         }
     }
 }

@@ -92,12 +92,14 @@ impl<'a> TokenBatch<'a> {
         compute: impl FnOnce() -> Result<Vec<f32>>,
     ) -> Result<Arc<[f32]>> {
         let Some(shared) = &self.shared else { return Ok(compute()?.into()) };
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(vectors) = shared.get(&name) {
+        let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vectors) = lock().get(&name) {
             return Ok(vectors.clone());
         }
+        // Not under the lock: others are computed at the same time, perhaps by
+        // this very thread while it waits for a part of these.
         let vectors: Arc<[f32]> = compute()?.into();
-        shared.insert(name, vectors.clone());
+        lock().insert(name, vectors.clone());
         Ok(vectors)
     }
 

@@ -91,7 +91,7 @@ impl Scan<'_> {
         }
         for step in (0..schedule.n_steps()).map(|step| schedule.step(step)) {
             for &(lane, s) in step.starts {
-                words.set(lane as usize, first(0, s as usize), dim, dim);
+                words.set(lane as usize, first(0, s as usize));
                 cells[lane as usize * units..][..dim].copy_from_slice(first(1, s as usize));
             }
             self.step(step, &words, Shared(hidden.as_mut_ptr()), Shared(cells.as_mut_ptr()));
@@ -100,7 +100,7 @@ impl Scan<'_> {
                 end(0, s as usize, &hidden[lane.clone()]);
                 end(1, s as usize, &cells[lane]);
             }
-            words.set(0, &hidden[..step.tokens.len() * units], units, dim);
+            words.set_all(&hidden[..step.tokens.len() * units], units, dim);
         }
     }
 
