@@ -79,7 +79,7 @@ pub(crate) fn product_on(
     let multiplications = c.len().saturating_mul(b.k());
     let c = Shared(c.as_mut_ptr());
     let work = |words: Option<&Words>, rows: (usize, usize), panels: (usize, usize)| {
-        let block = Block { a, words, m, b, init, c, rows, panels };
+        let block = Block { a, words, b, init, c, rows, panels };
         match b.precision() {
             Precision::F32 => b.isa().run(block),
             Precision::Bf16 => b.isa().run_short(Short(block, Bf16)),
@@ -108,7 +108,6 @@ struct Block<'a> {
     a: Rows<'a>,
     /// The same as words, if somebody made them for all blocks.
     words: Option<&'a Words>,
-    m: usize,
     b: &'a Packed,
     init: Init<'a>,
     c: Shared,
