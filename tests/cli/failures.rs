@@ -52,7 +52,7 @@ fn misuse_is_2() {
         &["tag", "--frobnicate"],
         &["tag", "--threads", "0"],
         &["tag", "--batch-size", "0"],
-        &["tag", "--precision", "int8"],
+        &["tag", "--precision", "f16"],
         &["tag", "--min-score", "2"],
         &["tag", "-m", &ner, "--device", "cuda"],
         &["tag", "-m", &ner, "--device", "cuda:1"],

@@ -41,7 +41,7 @@ fn help_opens_with_examples_and_names_defaults() {
         }
     }
     let help = folder.gloss(&["tag", "--help"]).ok();
-    for part in ["[default: inline]", "[default: en-ner]", "[default: 1024]", "[default: chars]"] {
+    for part in ["[default: inline]", "[default: en-ner]", "[default: 4096]", "[default: chars]"] {
         assert!(help.contains(part), "{part}: {help}");
     }
 }
