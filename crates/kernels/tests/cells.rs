@@ -9,8 +9,8 @@ use common::{close, values, wide};
 use glossator_kernels::{
     Direction, Isa, Result, Schedule,
     cells::{
-        Batch, Cell, CellKind, CellWeights, Features, Gradients, Input, Pass, Precision, Scanned,
-        Sink, Upstream, Weights,
+        self, Batch, Cell, CellKind, CellWeights, Features, Input, Pass, Precision, Scanned, Sink,
+        Upstream, Weights,
     },
     reference::CellReference,
 };
@@ -234,6 +234,16 @@ fn a_table_of_characters_equals_its_rows() {
     assert!(scan(Input::Table { table: &table, ids: &wrong }).is_err());
 }
 
+/// Gradients of a pass by name.
+struct Gradients {
+    input: Vec<f32>,
+    weight_ih: Vec<f32>,
+    weight_hh: Vec<f32>,
+    bias_ih: Vec<f32>,
+    bias_hh: Vec<f32>,
+    initial: Vec<f32>,
+}
+
 /// The way back of a whole pass.
 fn backward(
     cell: &dyn Cell,
@@ -245,7 +255,18 @@ fn backward(
 ) -> Result<Gradients> {
     let Scanned { hidden, saved, .. } = scanned;
     let pass = Pass { features, batch, hidden: &hidden, is_constant: false };
-    cell.backward(weights, pass, saved, upstream)
+    let cells::Gradients { input, weights: flat, initial } =
+        cell.backward(weights, pass, saved, upstream)?;
+    let gates = cell.spec().gates;
+    let parts = Weights::from_flat(&flat, gates, weights.input_dim, weights.hidden_dim)?;
+    Ok(Gradients {
+        input,
+        weight_ih: parts.weight_ih.to_vec(),
+        weight_hh: parts.weight_hh.to_vec(),
+        bias_ih: parts.bias_ih.to_vec(),
+        bias_hh: parts.bias_hh.to_vec(),
+        initial,
+    })
 }
 
 #[test]
@@ -280,7 +301,7 @@ fn a_table_of_characters_is_trained_as_its_rows() {
         }
         close("input", &picked.input, &sums, 1e-5);
         close("weight_ih", &picked.weight_ih, &wide(&want.weight_ih), 1e-5);
-        close("bias", &picked.bias, &wide(&want.bias), 1e-5);
+        close("bias", &picked.bias_ih, &wide(&want.bias_ih), 1e-5);
         assert_eq!(picked.weight_hh, want.weight_hh);
         let wrong = vec![9; tokens];
         assert!(
@@ -327,7 +348,8 @@ fn gradients_of_products_in_halves_are_near_those_in_floats() {
                 ("input", near.input, exact.input),
                 ("weight_ih", near.weight_ih, exact.weight_ih),
                 ("weight_hh", near.weight_hh, exact.weight_hh),
-                ("bias", near.bias, exact.bias),
+                ("bias_ih", near.bias_ih, exact.bias_ih),
+                ("bias_hh", near.bias_hh, exact.bias_hh),
                 ("initial", near.initial, exact.initial),
             ] {
                 let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -383,8 +405,8 @@ fn gradients_equal_finite_differences_of_the_reference() {
         check!("initial", initial, initial);
         check!("weight_ih", weight_ih, cell.values[0]);
         check!("weight_hh", weight_hh, cell.values[1]);
-        check!("bias_ih", bias, cell.values[2]);
-        check!("bias_hh", bias, cell.values[3]);
+        check!("bias_ih", bias_ih, cell.values[2]);
+        check!("bias_hh", bias_hh, cell.values[3]);
     }
 }
 
@@ -402,7 +424,8 @@ fn the_sets_with_fused_multiply_add_give_equal_bits_forward() {
         // The order of the gates, over which gradients are summed, depends on the lanes.
         close("weight_ih", &ours.weight_ih, &wide(&other.weight_ih), 3e-6);
         close("weight_hh", &ours.weight_hh, &wide(&other.weight_hh), 3e-6);
-        close("bias", &ours.bias, &wide(&other.bias), 3e-6);
+        close("bias_ih", &ours.bias_ih, &wide(&other.bias_ih), 3e-6);
+        close("bias_hh", &ours.bias_hh, &wide(&other.bias_hh), 3e-6);
         close("initial", &ours.initial, &wide(&other.initial), 3e-6);
         close("input", &ours.input, &wide(&other.input), 3e-6);
     }
@@ -578,8 +601,8 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
         let want = |part: &str| fixture.wide(&format!("{case}.grad.{part}_{}", layer.suffix));
         close("weight_ih", &got.weight_ih, &want("weight_ih"), 2e-5);
         close("weight_hh", &got.weight_hh, &want("weight_hh"), 2e-5);
-        close("bias_ih", &got.bias, &want("bias_ih"), 2e-5);
-        close("bias_hh", &got.bias, &want("bias_hh"), 2e-5);
+        close("bias_ih", &got.bias_ih, &want("bias_ih"), 2e-5);
+        close("bias_hh", &got.bias_hh, &want("bias_hh"), 2e-5);
         let initial = layer.states("grad.h0", "grad.c0", lengths.len() * dim);
         close("initial", &got.initial, &wide(&initial), 2e-5);
         below = if d + 1 == directions.len() {
@@ -646,8 +669,15 @@ fn bits_do_not_depend_on_threads() {
                         upstream,
                     )
                     .unwrap();
-                    let all =
-                        [g.input, g.weight_ih, g.weight_hh, g.bias, g.initial, hidden.clone()];
+                    let all = [
+                        g.input,
+                        g.weight_ih,
+                        g.weight_hh,
+                        g.bias_ih,
+                        g.bias_hh,
+                        g.initial,
+                        hidden.clone(),
+                    ];
                     all.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
                 })
             };

@@ -33,7 +33,7 @@ fn linear_equals_plain_loops_and_their_finite_differences() {
         let upstream = values(rows * n, 4);
         let (x, weight) = (var(&args[0], &[rows, k]), var(&args[1], &[n, k]));
         let bias = var(&args[2], &[n]);
-        let out = op::linear(&x, &weight, &bias).unwrap();
+        let out = op::linear(&x, &weight, &bias, Precision::F32).unwrap();
         let mut places = args.each_ref().map(|values| wide(values));
         let forward = |p: &[Vec<f64>; 3]| affine(&p[0], &p[1], &p[2], k);
         close("output", &plain(&out), &forward(&places), 1e-5);
@@ -62,9 +62,11 @@ fn linear_equals_plain_loops_and_their_finite_differences() {
 #[test]
 fn linear_refuses_shapes_that_do_not_fit() {
     let (x, weight) = (var(&[0.0; 6], &[2, 3]), var(&[0.0; 12], &[4, 3]));
-    assert!(op::linear(&x, &weight, &var(&[0.0; 4], &[4])).is_ok());
-    assert!(op::linear(&x, &weight, &var(&[0.0; 3], &[3])).is_err());
-    assert!(op::linear(&x, &var(&[0.0; 8], &[4, 2]), &var(&[0.0; 4], &[4])).is_err());
+    assert!(op::linear(&x, &weight, &var(&[0.0; 4], &[4]), Precision::F32).is_ok());
+    assert!(op::linear(&x, &weight, &var(&[0.0; 3], &[3]), Precision::F32).is_err());
+    assert!(
+        op::linear(&x, &var(&[0.0; 8], &[4, 2]), &var(&[0.0; 4], &[4]), Precision::F32).is_err()
+    );
 }
 
 #[test]
@@ -86,10 +88,7 @@ fn recurrent_equals_the_kernels_of_its_cell() {
     let store = loss.backward().unwrap();
 
     let cell = kind.cell();
-    let (weight_ih, rest) = flat.split_at(rows * d);
-    let (weight_hh, rest) = rest.split_at(rows * h);
-    let (bias_ih, bias_hh) = rest.split_at(rows);
-    let weights = Weights { input_dim: d, hidden_dim: h, weight_ih, weight_hh, bias_ih, bias_hh };
+    let weights = Weights::from_flat(&flat, 4, d, h).unwrap();
     let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
     let batch = Batch { schedule: &schedule, initial: Some(&initial) };
     let saved = cell.forward(&packed, Features::Rows(&input), batch).unwrap();
@@ -101,8 +100,7 @@ fn recurrent_equals_the_kernels_of_its_cell() {
     let want = cell.backward(&weights, pass, saved.saved, upstream).unwrap();
     assert_eq!(plain(store.get(&x).unwrap()), want.input);
     assert_eq!(plain(store.get(&first).unwrap()), want.initial);
-    let parts = [&want.weight_ih[..], &want.weight_hh, &want.bias, &want.bias];
-    assert_eq!(plain(store.get(&w).unwrap()), parts.concat());
+    assert_eq!(plain(store.get(&w).unwrap()), want.weights);
     assert!(loss.backward().is_err(), "what the way back needs was kept");
 }
 

@@ -18,14 +18,10 @@ pub fn locked(x: &Tensor, lengths: &[usize], p: f32, rng: &mut Rng) -> Result<Te
     if p <= 0.0 {
         return Ok(x.clone());
     }
-    let (tokens, dim) = x.dims2()?;
-    let mut mask = Vec::with_capacity(tokens * dim);
-    let keep = 1.0 / (1.0 - p);
-    for &len in lengths {
-        let row: Vec<f32> = (0..dim).map(|_| if rng.chance(p) { 0.0 } else { keep }).collect();
-        (0..len).for_each(|_| mask.extend_from_slice(&row));
-    }
-    Ok(op::scale(x, mask)?)
+    let (_, dim) = x.dims2()?;
+    let masks = rng.mask(lengths.len() * dim, p, 1.0 / (1.0 - p));
+    let rows = (0..).zip(lengths).flat_map(|(row, &len)| std::iter::repeat_n(row, len));
+    Ok(op::scale_rows(x, masks, rows.collect())?)
 }
 
 /// Dropout (Srivastava et al., 2014): every value by itself, what is kept
@@ -51,8 +47,9 @@ pub fn word(x: &Tensor, p: f32, rng: &mut Rng) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let (tokens, dim) = x.dims2()?;
-    let mask = rng.mask(tokens, p, 1.0);
-    Ok(op::scale(x, mask.into_iter().flat_map(|keep| std::iter::repeat_n(keep, dim)).collect())?)
+    let keep = rng.mask(tokens, p, 1.0).into_iter().map(|keep| keep as u32).collect();
+    let factors = [vec![0.0; dim], vec![1.0; dim]].concat();
+    Ok(op::scale_rows(x, factors, keep)?)
 }
 
 #[cfg(test)]

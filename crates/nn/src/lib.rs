@@ -29,7 +29,7 @@ pub use glossator_kernels::{
 };
 pub use linear::{Linear, PackedLinear};
 pub use loss::{nll, weighted_nll};
-pub use params::{Param, ParamSet};
+pub use params::{Param, ParamSet, ParamTensor};
 pub use rng::Rng;
 pub use rnn::{Keep, PackedRnn, Rnn, RnnInput, RnnOutput, RnnShape, RnnState};
 pub use weights::{ReadValues, WeightEntry, Weights};

@@ -14,6 +14,7 @@ use crate::{ParamSet, Result, Rng, Weights, init};
 pub struct Linear {
     weight: Var,
     bias: Var,
+    precision: Precision,
 }
 
 impl Linear {
@@ -47,7 +48,15 @@ impl Linear {
         Ok(Self {
             weight: params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?,
             bias: params.add(&format!("{name}.bias"), vec![0.0; output_dim], output_dim)?,
+            precision: Precision::F32,
         })
+    }
+
+    /// The same with its products in a number format; weights, results and
+    /// gradients stay `f32`.
+    #[must_use]
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// `x`: `[rows, input_dim]`; returns `[rows, output_dim]`.
@@ -55,7 +64,7 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(op::linear(x, &self.weight, &self.bias)?)
+        Ok(op::linear(x, &self.weight, &self.bias, self.precision)?)
     }
 }
 

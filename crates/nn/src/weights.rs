@@ -91,8 +91,8 @@ impl Weights {
     /// If Candle cannot read a variable.
     pub fn from_params(params: &ParamSet) -> Result<Self> {
         let mut weights = Self::new();
-        for param in params.iter() {
-            weights.insert(&param.name, param.var.dims().to_vec(), params.values(&param.name)?);
+        for tensor in params.tensors() {
+            weights.insert(tensor.name, tensor.shape.to_vec(), tensor.values()?);
         }
         Ok(weights)
     }

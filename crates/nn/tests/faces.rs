@@ -28,7 +28,7 @@ fn trained(shape: RnnShape) -> (Rnn, Weights) {
 fn a_linear_layer_gives_the_same_bits_trained_and_packed() {
     let mut params = ParamSet::new();
     let linear = Linear::new(&mut params, "out", 13, 70, &mut Rng::new(2, "init", 0)).unwrap();
-    params.set_values("out.bias", values(70, "bias")).unwrap();
+    params.set_values("out.bias", &values(70, "bias")).unwrap();
     let mut weights = Weights::from_params(&params).unwrap();
     let packed = PackedLinear::new(&mut weights, "out", 13, 70, Precision::F32).unwrap();
     weights.finish().unwrap();

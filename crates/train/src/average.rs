@@ -53,7 +53,7 @@ mod tests {
         let mut params = ParamSet::new();
         params.add("w", vec![1.0, 2.0], 2).unwrap();
         let mut average = Average::new(0.999, &params).unwrap();
-        params.set_values("w", vec![12.0, 2.0]).unwrap();
+        params.set_values("w", &[12.0, 2.0]).unwrap();
         average.update(&params, 1).unwrap();
         // Decay 2/11: 2/11 * 1 + 9/11 * 12 = 10.
         assert!((average.weights[0][0] - 10.0).abs() < 1e-5);

@@ -176,7 +176,7 @@ mod tests {
         let path = dir.path().join("checkpoint.safetensors");
         let config = TrainingConfig { momentum: 0.5, ..TrainingConfig::default() };
         let mut toy = Toy::default();
-        toy.params.set_values("w", vec![f32::MIN_POSITIVE, -0.0]).unwrap();
+        toy.params.set_values("w", &[f32::MIN_POSITIVE, -0.0]).unwrap();
         toy.carried = 0.3;
         write(&path, &config, &mut toy);
         let bytes = fs::read(&path).unwrap();

@@ -28,7 +28,7 @@ impl CellWeights {
         let Weights { input_dim, hidden_dim, .. } = *weights;
         let order = Order { hidden_dim, isa, precision };
         let pack =
-            |rows, k| Packed::gathered(isa, precision, rows, k, order.gates(), |c| order.row(c));
+            |rows, k| Packed::of_columns(isa, precision, rows, k, order.gates(), |c| order.row(c));
         Ok(Self {
             recurrent: pack(weights.weight_hh, hidden_dim),
             input: pack(weights.weight_ih, input_dim),
@@ -52,7 +52,7 @@ impl CellWeights {
         let order = Order { hidden_dim: weights.hidden_dim, isa, precision: Precision::F32 };
         let (k, n) = (weights.input_dim, order.gates());
         let input =
-            Packed::gathered(isa, Precision::F32, weights.weight_ih, k, n, |c| order.row(c));
+            Packed::of_columns(isa, Precision::F32, weights.weight_ih, k, n, |c| order.row(c));
         let mut gates = vec![0.0; items * n];
         let init = Init::Bias(&order.bias(weights));
         product(Rows::Major(table), items, &input, init, &mut gates);
@@ -158,18 +158,11 @@ impl Order {
         bias
     }
 
-    /// Weights `[gates * hidden_dim, columns]` with their rows in packed order.
-    pub(super) fn pack_rows(self, weights: &[f32], columns: usize) -> Vec<f32> {
-        let mut packed = vec![0.0; self.gates() * columns];
-        if columns == 0 {
-            return packed;
-        }
-        for (to, row) in packed.chunks_exact_mut(columns).zip((0..).map(|c| self.row(c))) {
-            if let Some(row) = row {
-                to.copy_from_slice(&weights[row * columns..(row + 1) * columns]);
-            }
-        }
-        packed
+    /// Weights `[gates * hidden_dim, columns]` as the right operand of a product
+    /// with gates in packed order.
+    pub(super) fn pack_rows(self, weights: &[f32], columns: usize) -> Packed {
+        let Self { isa, precision, .. } = self;
+        Packed::of_rows(isa, precision, weights, self.gates(), columns, |gate| self.row(gate))
     }
 }
 

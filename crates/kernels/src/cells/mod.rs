@@ -19,7 +19,10 @@ pub use features::Features;
 pub use layout::CellWeights;
 pub use lstm::Lstm;
 
-use crate::{Isa, Result, Schedule};
+use crate::{
+    Isa, Result, Schedule,
+    error::{expect_len, size},
+};
 use layout::Saved as SavedLayout;
 
 /// What sets one cell apart from another.
@@ -72,6 +75,48 @@ pub struct Weights<'a> {
     pub bias_ih: &'a [f32],
     /// `[gates * hidden_dim]`
     pub bias_hh: &'a [f32],
+}
+
+/// Parts of the gradient of [`Weights`], shaped as those.
+struct WeightsMut<'a> {
+    weight_ih: &'a mut [f32],
+    weight_hh: &'a mut [f32],
+    bias_ih: &'a mut [f32],
+    bias_hh: &'a mut [f32],
+}
+
+impl<'a> Weights<'a> {
+    /// The parts of one flat array, in the order of the fields.
+    ///
+    /// # Errors
+    /// If it has another length than all of them together.
+    pub fn from_flat(
+        flat: &'a [f32],
+        gates: usize,
+        input_dim: usize,
+        hidden_dim: usize,
+    ) -> Result<Self> {
+        let rows = size(gates, hidden_dim);
+        let row = input_dim.saturating_add(hidden_dim).saturating_add(2);
+        expect_len("weights", flat.len(), size(rows, row))?;
+        let (weight_ih, rest) = flat.split_at(rows * input_dim);
+        let (weight_hh, rest) = rest.split_at(rows * hidden_dim);
+        let (bias_ih, bias_hh) = rest.split_at(rows);
+        Ok(Self { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh })
+    }
+
+    /// Values of all parts.
+    fn len(&self) -> usize {
+        self.weight_ih.len() + self.weight_hh.len() + self.bias_ih.len() + self.bias_hh.len()
+    }
+
+    /// Parts of as many values as these weights have, sized as those.
+    fn split<'b>(&self, flat: &'b mut [f32]) -> WeightsMut<'b> {
+        let (weight_ih, rest) = flat.split_at_mut(self.weight_ih.len());
+        let (weight_hh, rest) = rest.split_at_mut(self.weight_hh.len());
+        let (bias_ih, bias_hh) = rest.split_at_mut(self.bias_ih.len());
+        WeightsMut { weight_ih, weight_hh, bias_ih, bias_hh }
+    }
 }
 
 /// Where a scan finds the input side of the gates' pre-activations, biases
@@ -144,12 +189,9 @@ pub struct Gradients {
     /// `[tokens, input_dim]`, or that of the table, `[items, input_dim]`; empty if
     /// nobody wants it.
     pub input: Vec<f32>,
-    /// `[gates * hidden_dim, input_dim]`
-    pub weight_ih: Vec<f32>,
-    /// `[gates * hidden_dim, hidden_dim]`
-    pub weight_hh: Vec<f32>,
-    /// `[gates * hidden_dim]`, the same for both biases.
-    pub bias: Vec<f32>,
+    /// That of `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, one behind the
+    /// other.
+    pub weights: Vec<f32>,
     /// `[states, sequences, hidden_dim]`
     pub initial: Vec<f32>,
 }

@@ -15,6 +15,7 @@
 pub(crate) mod amx;
 mod format;
 mod outer;
+mod pack;
 mod product;
 mod tile;
 mod words;
@@ -28,7 +29,6 @@ pub(crate) use tile::{RowSums, Tile, Walk, for_tiles};
 pub(crate) use words::Words;
 
 use crate::{Isa, buffer::Buffer, simd::TILE_VECTORS};
-use format::{bf16_word, scale_of, write_bf16, write_int8};
 
 /// The right operand of a product, packed into panels.
 #[derive(Clone, Debug)]
@@ -49,79 +49,6 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs `b`, row-major `[k, n]`.
-    ///
-    /// # Panics
-    /// If `b` has another length, or this processor lacks the instruction set.
-    pub fn new(isa: Isa, precision: Precision, b: &[f32], k: usize, n: usize) -> Self {
-        assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
-        if precision == Precision::Int8 {
-            let columns: Vec<f32> = (0..n * k).map(|i| b[i % k * n + i / k]).collect();
-            return Self::transposed(isa, precision, &columns, n, k);
-        }
-        let mut packed = Self::zeros(isa, precision, k, n);
-        let (width, words) = (packed.width(), packed.words);
-        for panel in 0..packed.panels() {
-            let to = &mut packed.data[panel * words * width..(panel + 1) * words * width];
-            pack_panel(precision, b, n, 0..k, panel * width, width, to);
-        }
-        packed
-    }
-
-    /// Packs the transpose of `b`, row-major `[n, k]`, as weights are stored.
-    ///
-    /// # Panics
-    /// If `b` has another length, or this processor lacks the instruction set.
-    pub fn transposed(isa: Isa, precision: Precision, b: &[f32], n: usize, k: usize) -> Self {
-        assert_eq!(Some(b.len()), k.checked_mul(n), "right operand of a product");
-        Self::gathered(isa, precision, b, k, n, Some)
-    }
-
-    /// Packs `n` columns, column `j` being row `row_of(j)` of `b`, row-major
-    /// `[_, k]`, or zeros.
-    pub(crate) fn gathered(
-        isa: Isa,
-        precision: Precision,
-        b: &[f32],
-        k: usize,
-        n: usize,
-        row_of: impl Fn(usize) -> Option<usize>,
-    ) -> Self {
-        let mut packed = Self::zeros(isa, precision, k, n);
-        for column in 0..n {
-            let Some(row) = row_of(column) else { continue };
-            packed.set_column(column, &b[row * k..(row + 1) * k]);
-        }
-        packed
-    }
-
-    fn set_column(&mut self, column: usize, values: &[f32]) {
-        let (width, words) = (self.width(), self.words);
-        let first = column / width * words * width + column % width;
-        let words = self.data.get_mut(first..).unwrap_or_default().iter_mut().step_by(width);
-        match self.precision {
-            Precision::F32 => words.zip(values).for_each(|(word, value)| *word = *value),
-            Precision::Bf16 => {
-                let mut halves = vec![0; values.len().next_multiple_of(2)];
-                write_bf16(values, &mut halves);
-                for (word, halves) in words.zip(halves.as_chunks::<2>().0) {
-                    *word = f32::from_bits(u32::from(halves[0]) | u32::from(halves[1]) << 16);
-                }
-            }
-            Precision::Int8 => {
-                let mut bytes = vec![0; values.len().next_multiple_of(4)];
-                self.scales[column] = scale_of(values);
-                write_int8(values, self.scales[column], 0, &mut bytes);
-                let sum: i32 = bytes.iter().map(|&byte| i32::from(byte as i8)).sum();
-                let start = -i32::from(self.isa.offset()) * sum;
-                self.starts[column] = f32::from_bits(start as u32);
-                for (word, bytes) in words.zip(bytes.as_chunks().0) {
-                    *word = f32::from_bits(u32::from_le_bytes(*bytes));
-                }
-            }
-        }
-    }
-
     /// The only way to a product, so that no kernel runs on a processor that
     /// lacks its instructions.
     fn zeros(isa: Isa, precision: Precision, k: usize, n: usize) -> Self {
@@ -194,35 +121,6 @@ impl Packed {
     /// integers.
     pub(crate) fn starts(&self, panel: usize) -> &[f32] {
         self.starts.get(panel * self.width()..).unwrap_or_default()
-    }
-}
-
-/// Copies some rows of `b`, row-major with `n` columns, to a panel that begins
-/// at a column; not for 8-bit integers, which need their scales.
-pub(crate) fn pack_panel(
-    precision: Precision,
-    b: &[f32],
-    n: usize,
-    rows: std::ops::Range<usize>,
-    first: usize,
-    width: usize,
-    to: &mut [f32],
-) {
-    let columns = width.min(n - first);
-    let row = |row: usize| &b[row * n + first..][..columns];
-    for (to, p) in to.chunks_exact_mut(width).zip(rows.clone().step_by(precision.per_word())) {
-        let (to, rest) = to.split_at_mut(columns);
-        rest.fill(0.0);
-        match precision {
-            Precision::Bf16 if p + 1 < rows.end => {
-                let pairs = row(p).iter().zip(row(p + 1));
-                to.iter_mut().zip(pairs).for_each(|(to, (&a, &b))| *to = bf16_word(a, b));
-            }
-            Precision::Bf16 => {
-                to.iter_mut().zip(row(p)).for_each(|(to, &a)| *to = bf16_word(a, 0.0));
-            }
-            _ => to.copy_from_slice(row(p)),
-        }
     }
 }
 

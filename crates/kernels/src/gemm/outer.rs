@@ -16,7 +16,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Bf16, F32, Format, Precision, RowSums, Tile, Walk, for_tiles, format::bf16_word, pack_panel,
+    Bf16, F32, Format, Precision, RowSums, Tile, Walk, for_tiles, format::bf16_word,
+    pack::pack_panel,
 };
 use crate::{
     Isa,
@@ -131,7 +132,8 @@ impl<'b, L: Fn(usize) -> Option<&'b [f32]> + Sync> Outer<'_, L> {
             |right, task| {
                 let (number, strip) = (task / strips, task % strips);
                 let (of, first) = (self.precision(), number * panel);
-                pack_panel(of, self.right, self.columns, rows.clone(), first, panel, right);
+                let row = |p: usize| Some(&self.right[p * self.columns..(p + 1) * self.columns]);
+                pack_panel(of, row, rows.clone(), first, panel, right);
                 let at = |strip: usize| strip * self.width / strips;
                 let (first, last) = (at(strip), at(strip + 1));
                 let strip = Strip {

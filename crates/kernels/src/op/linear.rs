@@ -8,7 +8,9 @@ use crate::{
     gemm::{Init, Outer, Packed, Precision, Rows, product},
 };
 
-struct Linear;
+struct Linear {
+    precision: Precision,
+}
 
 impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
@@ -37,7 +39,7 @@ impl CustomOp3 for Linear {
         }
         let packed = Packed::transposed(
             Isa::detect(),
-            Precision::F32,
+            self.precision,
             values(weight, weight_layout, "weight")?,
             n,
             k,
@@ -57,8 +59,13 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let device = x.device();
         let (dx, dw, db) = reading(grad, |dy| {
-            let dx = x.track_op().then(|| input_gradient(dy, weight)).transpose()?;
-            Ok((dx, weight_gradient(dy, x, weight)?, column_sums(dy, weight.dim(0)?)))
+            let dx =
+                x.track_op().then(|| input_gradient(dy, weight, self.precision)).transpose()?;
+            Ok((
+                dx,
+                weight_gradient(dy, x, weight, self.precision)?,
+                column_sums(dy, weight.dim(0)?),
+            ))
         })?;
         Ok((
             dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
@@ -69,10 +76,9 @@ impl CustomOp3 for Linear {
 }
 
 /// `dy W`
-fn input_gradient(dy: &[f32], weight: &Tensor) -> Result<Vec<f32>> {
+fn input_gradient(dy: &[f32], weight: &Tensor, precision: Precision) -> Result<Vec<f32>> {
     let (n, k) = weight.dims2()?;
-    let back =
-        reading(weight, |weight| Ok(Packed::new(Isa::detect(), Precision::F32, weight, n, k)))?;
+    let back = reading(weight, |weight| Ok(Packed::new(Isa::detect(), precision, weight, n, k)))?;
     let rows = dy.len() / n.max(1);
     let mut dx = vec![0.0; rows * k];
     product(Rows::Major(dy), rows, &back, Init::Zero, &mut dx);
@@ -80,22 +86,19 @@ fn input_gradient(dy: &[f32], weight: &Tensor) -> Result<Vec<f32>> {
 }
 
 /// `dy^T x`
-fn weight_gradient(dy: &[f32], x: &Tensor, weight: &Tensor) -> Result<Vec<f32>> {
+fn weight_gradient(
+    dy: &[f32],
+    x: &Tensor,
+    weight: &Tensor,
+    precision: Precision,
+) -> Result<Vec<f32>> {
     let (n, k) = weight.dims2()?;
     let mut dw = vec![0.0; n * k];
     reading(x, |x| {
         let left = |row: usize| Some(&x[row * k..(row + 1) * k]);
         let rows = dy.len() / n.max(1);
-        Outer {
-            isa: Isa::detect(),
-            precision: Precision::F32,
-            rows,
-            left,
-            width: k,
-            right: dy,
-            columns: n,
-        }
-        .sum(Some, &mut dw);
+        Outer { isa: Isa::detect(), precision, rows, left, width: k, right: dy, columns: n }
+            .sum(Some, &mut dw);
         Ok(())
     })?;
     Ok(dw)
@@ -110,9 +113,10 @@ fn column_sums(dy: &[f32], n: usize) -> Vec<f32> {
 }
 
 /// `x W^T + b`: `x` `[rows, k]`, `weight` `[n, k]`, `bias` `[n]`; `[rows, n]`.
+/// `precision`: number format of the products, both ways.
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear)
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear { precision })
 }

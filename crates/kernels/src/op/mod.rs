@@ -14,7 +14,7 @@ pub use crf::crf_loss;
 pub use linear::linear;
 pub use loss::softmax_loss;
 pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};
-pub use scale::scale;
+pub use scale::{scale, scale_rows};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

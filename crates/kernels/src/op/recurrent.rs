@@ -36,21 +36,9 @@ struct LastStates {
 }
 
 impl Recurrent {
-    fn rows(&self) -> usize {
-        self.kind.cell().spec().gates * self.hidden_dim
-    }
-
-    fn split<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a>> {
-        let rows = self.rows();
-        let want = rows * (self.input_dim + self.hidden_dim + 2);
-        if flat.len() != want {
-            candle_core::bail!("recurrent weights: expected {want} values, found {}", flat.len());
-        }
-        let (weight_ih, rest) = flat.split_at(rows * self.input_dim);
-        let (weight_hh, rest) = rest.split_at(rows * self.hidden_dim);
-        let (bias_ih, bias_hh) = rest.split_at(rows);
-        let (input_dim, hidden_dim) = (self.input_dim, self.hidden_dim);
-        Ok(Weights { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh })
+    fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a>> {
+        let gates = self.kind.cell().spec().gates;
+        Weights::from_flat(flat, gates, self.input_dim, self.hidden_dim).map_err(foreign)
     }
 
     fn features<'a>(&'a self, matrix: &'a [f32]) -> Features<'a> {
@@ -84,7 +72,7 @@ impl CustomOp3 for Recurrent {
         initial_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let cell = self.kind.cell();
-        let weights = self.split(values(weights, weights_layout, "weights")?)?;
+        let weights = self.weights(values(weights, weights_layout, "weights")?)?;
         let packed = cell.pack(&weights, Isa::detect(), self.precision).map_err(foreign)?;
         let initial = values(initial, initial_layout, "initial state")?;
         let batch = Batch { schedule: &self.schedule, initial: Some(initial) };
@@ -112,14 +100,13 @@ impl CustomOp3 for Recurrent {
             let features = self.features(x);
             let pass = Pass { features, batch, hidden, is_constant: !x_is_trained };
             let upstream = Upstream { hidden: grad, last: &last };
-            let weights = self.split(weights)?;
+            let weights = self.weights(weights)?;
             self.kind.cell().backward(&weights, pass, saved, upstream).map_err(foreign)
         };
         let gradients = reading(weights, |weights| {
             reading(x, |x| reading(res, |res| reading(grad, |grad| back(weights, x, res, grad))))
         })?;
-        let Gradients { input, weight_ih, weight_hh, bias, initial: first } = gradients;
-        let flat = [weight_ih.as_slice(), &weight_hh, &bias, &bias].concat();
+        let Gradients { input, weights: flat, initial: first } = gradients;
         let device = x.device();
         let input = x_is_trained.then(|| Tensor::from_vec(input, x.shape(), device));
         Ok((

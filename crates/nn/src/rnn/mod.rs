@@ -41,6 +41,12 @@ impl RnnShape {
     }
 }
 
+/// Name of all weights of one direction of one layer.
+fn group_name(prefix: &str, layer: usize, direction: Direction) -> String {
+    let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
+    format!("{prefix}.l{layer}{suffix}")
+}
+
 /// Names and shapes of the weights of one direction of one layer, PyTorch's.
 fn tensors(
     prefix: &str,

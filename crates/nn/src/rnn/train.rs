@@ -9,7 +9,7 @@ use glossator_kernels::{
     op::{self, RecurrentInput},
 };
 
-use super::{RnnShape, tensors};
+use super::{RnnShape, group_name, tensors};
 use crate::{ParamSet, Result, Rng, dropout, init};
 
 /// A stack of recurrent layers, trained.
@@ -17,8 +17,8 @@ use crate::{ParamSet, Result, Rng, dropout, init};
 pub struct Rnn {
     shape: RnnShape,
     precision: Precision,
-    /// Weights of each direction of each layer.
-    layers: Vec<Vec<[Var; 4]>>,
+    /// Weights of each direction of each layer, as [`op::recurrent`] takes them.
+    layers: Vec<Vec<Var>>,
 }
 
 /// What [`Rnn::forward`] computes.
@@ -52,13 +52,12 @@ impl Rnn {
         for layer in 0..shape.n_layers {
             let mut directions = Vec::new();
             for &direction in shape.directions() {
-                let mut vars = Vec::with_capacity(4);
-                for (name, dims) in tensors(prefix, &shape, layer, direction) {
+                let group = tensors(prefix, &shape, layer, direction).map(|(name, dims)| {
                     let values = init::uniform(rng, dims.iter().product(), bound);
-                    vars.push(params.add(&name, values, dims)?);
-                }
-                let Ok(vars) = vars.try_into() else { unreachable!("four tensors were named") };
-                directions.push(vars);
+                    (name, dims, values)
+                });
+                let name = group_name(prefix, layer, direction);
+                directions.push(params.add_group(&name, group.into())?);
             }
             layers.push(directions);
         }
@@ -132,17 +131,14 @@ impl Rnn {
             };
             let input = if layer == 0 { input } else { RecurrentInput::Rows(&dropped) };
             let (mut hidden, mut last) = (Vec::new(), Vec::new());
-            for (vars, &direction) in directions.iter().zip(shape.directions()) {
+            for (weights, &direction) in directions.iter().zip(shape.directions()) {
                 let Some(initial) = states.next() else {
                     let error = candle_core::Error::msg("a state for each direction of each layer");
                     return Err(error.into());
                 };
                 let schedule = Arc::new(Schedule::new(lengths, lengths.len(), direction));
-                let flat = vars.each_ref().map(|var| var.flatten_all());
-                let flat = flat.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
-                let weights = Tensor::cat(&flat, 0)?;
                 let scanned =
-                    op::recurrent(shape.cell, &schedule, input, &weights, initial, self.precision)?;
+                    op::recurrent(shape.cell, &schedule, input, weights, initial, self.precision)?;
                 hidden.push(scanned.hidden);
                 last.push(scanned.last.get(0)?);
                 output.states.push(scanned.last);

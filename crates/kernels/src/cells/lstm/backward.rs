@@ -8,8 +8,8 @@ use crate::{
     activation::tanh,
     buffer::{Buffer, Shared, apart},
     cells::{
-        Batch, Features, Gradients, Pass, Saved, SavedLayout, Upstream, Weights, layout::Order,
-        parts::Parts,
+        Batch, Features, Gradients, Pass, Saved, SavedLayout, Upstream, Weights, WeightsMut,
+        layout::Order, parts::Parts,
     },
     error::{expect_len, size},
     gemm::{Init, Packed, Rows, product, product_on},
@@ -37,23 +37,24 @@ pub(super) fn backward(
 
     let initial = through_time(weights, batch, &mut saved.kept, upstream);
     let SavedLayout { order, gates, .. } = &saved.kept;
-    let weight_hh = recurrent(batch, hidden, *order, gates);
+    let mut gradients = vec![0.0; weights.len()];
+    let WeightsMut { weight_ih, weight_hh, bias_ih, bias_hh } = weights.split(&mut gradients);
+    recurrent(batch, hidden, *order, gates, weight_hh);
     let gates = features.by_row(gates, rows, order.gates());
-    let weight_ih = input_side(features, rows, weights.input_dim, *order, &gates);
-    let bias = biases(rows, *order, &gates);
+    input_side(features, rows, weights.input_dim, *order, &gates, weight_ih);
+    biases(rows, *order, &gates, bias_ih);
+    bias_hh.copy_from_slice(bias_ih);
     let input = if is_constant { Vec::new() } else { inputs(weights, rows, *order, &gates) };
-    Ok(Gradients { input, weight_ih, weight_hh, bias, initial })
+    Ok(Gradients { input, weights: gradients, initial })
 }
 
 /// Gradient of the recurrent weights: the products of each token's gates with
 /// the hidden state before it.
-fn recurrent(batch: Batch<'_>, hidden: &[f32], order: Order, gates: &[f32]) -> Vec<f32> {
+fn recurrent(batch: Batch<'_>, hidden: &[f32], order: Order, gates: &[f32], gradient: &mut [f32]) {
     let (dim, rows) = (order.hidden_dim, batch.schedule.tokens());
     let before = hidden_before(batch, hidden, dim);
     let left = |token: usize| before[token];
-    let mut gradient = vec![0.0; TILE_VECTORS * dim * dim];
-    order.outer(rows, left, dim, gates).sum(|column| order.row(column), &mut gradient);
-    gradient
+    order.outer(rows, left, dim, gates).sum(|column| order.row(column), gradient);
 }
 
 /// Gradient of the input weights.
@@ -63,32 +64,28 @@ fn input_side(
     width: usize,
     order: Order,
     gates: &[f32],
-) -> Vec<f32> {
+    gradient: &mut [f32],
+) {
     let matrix = features.matrix();
     let left = |row: usize| Some(&matrix[row * width..(row + 1) * width]);
-    let mut gradient = vec![0.0; TILE_VECTORS * order.hidden_dim * width];
-    order.outer(rows, left, width, gates).sum(|column| order.row(column), &mut gradient);
-    gradient
+    order.outer(rows, left, width, gates).sum(|column| order.row(column), gradient);
 }
 
 /// Gradient of the biases: a table of one row that every token picks.
-fn biases(rows: usize, order: Order, gates: &[f32]) -> Vec<f32> {
+fn biases(rows: usize, order: Order, gates: &[f32], gradient: &mut [f32]) {
     let ids = vec![0; rows];
     let sums = Features::Table { table: &[], ids: &ids }.by_row(gates, 1, order.gates());
-    let mut gradient = vec![0.0; TILE_VECTORS * order.hidden_dim];
     for (column, &sum) in sums.iter().enumerate() {
         if let Some(row) = order.row(column) {
             gradient[row] = sum;
         }
     }
-    gradient
 }
 
 /// Gradient of the rows of the input.
 fn inputs(weights: &Weights<'_>, rows: usize, order: Order, gates: &[f32]) -> Vec<f32> {
     let dim = weights.input_dim;
     let back = order.pack_rows(weights.weight_ih, dim);
-    let back = Packed::new(order.isa, order.precision, &back, order.gates(), dim);
     let mut gradient = vec![0.0; rows * dim];
     product(Rows::Major(gates), rows, &back, Init::Zero, &mut gradient);
     gradient
@@ -121,7 +118,6 @@ fn through_time(
     let dim = order.hidden_dim;
     let mut initial = vec![0.0; STATES * batch.schedule.sequences() * dim];
     let back = order.pack_rows(weights.weight_hh, dim);
-    let back = Packed::new(order.isa, order.precision, &back, order.gates(), dim);
     let parts = Parts::of(batch.schedule, weights.weight_hh.len());
     let way = WayBack {
         back: &back,

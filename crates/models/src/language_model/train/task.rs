@@ -54,18 +54,20 @@ impl<'a> LanguageModelTask<'a> {
         let mut params = ParamSet::new();
         let values = init::uniform(rng, items * shape.embedding_dim, BOUND);
         let encoder = Embedding::new(&mut params, "encoder", values, shape.embedding_dim)?;
-        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?
-            .in_precision(products(config.training.precision));
+        let precision = products(config.training.precision);
+        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?.in_precision(precision);
         let mut project = |dim: usize| {
             let bound = (3.0 / (shape.hidden_dim + dim) as f32).sqrt();
             let values = init::uniform(rng, shape.hidden_dim * dim, bound);
-            Linear::with_weight(&mut params, "proj", values, dim)
+            let layer = Linear::with_weight(&mut params, "proj", values, dim);
+            layer.map(|layer| layer.in_precision(precision))
         };
         let projection = shape.projection_dim.map(&mut project).transpose()?;
         let values = init::uniform(rng, items * shape.dim(), BOUND);
         let decoder = Linear::with_weight(&mut params, "decoder", values, items)?;
+        let decoder = decoder.in_precision(precision);
         for entry in weights.iter() {
-            params.set_values(entry.name, entry.values()?.into_owned())?;
+            params.set_values(entry.name, &entry.values()?)?;
         }
         let fingerprint = fingerprint(config, &model, &dictionary, &text, &development);
         let ids = CharacterIds::new(&dictionary);

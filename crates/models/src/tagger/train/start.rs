@@ -93,8 +93,8 @@ impl Start {
     pub(super) fn fill(&mut self, params: &ParamSet) -> Result<()> {
         let weights = std::mem::take(&mut self.weights);
         for entry in weights.iter() {
-            if params.get(entry.name).is_some_and(|var| var.dims() == entry.shape) {
-                params.set_values(entry.name, entry.values()?.into_owned())?;
+            if params.tensor(entry.name).is_some_and(|own| own.shape == entry.shape) {
+                params.set_values(entry.name, &entry.values()?)?;
             }
         }
         Ok(())

@@ -59,13 +59,15 @@ impl<'a> TaggerTask<'a> {
             dim += prepared.dim();
         }
         let reprojected = tagger.reprojected(dim);
+        let precision = products(config.training.precision);
         let reprojection = match reprojected {
-            Some(out) => Some(Linear::new(&mut params, "reprojection", dim, out, rng)?),
+            Some(out) => Some(
+                Linear::new(&mut params, "reprojection", dim, out, rng)?.in_precision(precision),
+            ),
             None => None,
         };
         let shape = tagger.rnn(reprojected.unwrap_or(dim));
-        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?
-            .in_precision(products(config.training.precision));
+        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?.in_precision(precision);
         let n = labels.len();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
         let transitions = match tagger.crf {
