@@ -69,6 +69,7 @@ fn scan(
         weight_hh: &w_hh,
         bias_ih: &bias,
         bias_hh: &bias,
+        vectors: &[],
     };
     let cell = CellKind::Lstm.cell();
     let packed = cell.pack(&weights, isa, precision)?;

@@ -8,8 +8,8 @@ pub struct CellReference {
     kind: CellKind,
     input_dim: usize,
     hidden_dim: usize,
-    /// `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`.
-    pub values: [Vec<f64>; 4],
+    /// `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `vectors`.
+    pub values: [Vec<f64>; 5],
 }
 
 /// Hidden states `[tokens, hidden_dim]` and final states `[states, hidden_dim]`.
@@ -28,6 +28,7 @@ impl CellReference {
                 wide(weights.weight_hh),
                 wide(weights.bias_ih),
                 wide(weights.bias_hh),
+                wide(weights.vectors),
             ],
         }
     }
@@ -38,39 +39,66 @@ impl CellReference {
         let mut state = initial.to_vec();
         let mut hidden = Vec::new();
         for x in input.chunks(self.input_dim) {
-            state = match self.kind {
-                CellKind::Lstm => self.lstm(x, &state),
-            };
+            state = self.step(x, &state);
             hidden.extend(&state[0]);
         }
         (hidden, state)
     }
 
-    /// `W x + b` for the input and the recurrent side, summed.
-    fn preactivations(&self, x: &[f64], h: &[f64]) -> Vec<f64> {
-        let [w_ih, w_hh, b_ih, b_hh] = &self.values;
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        (0..b_ih.len())
-            .map(|row| {
-                dot(&w_ih[row * x.len()..][..x.len()], x)
-                    + dot(&w_hh[row * h.len()..][..h.len()], h)
-                    + b_ih[row]
-                    + b_hh[row]
-            })
-            .collect()
+    fn step(&self, x: &[f64], state: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let n = self.hidden_dim;
+        let h = &state[0];
+        let ih = self.side(0, x);
+        // What a gate adds up, from a hidden state.
+        let sum = |gate: usize, h: &[f64]| -> Vec<f64> {
+            let hh = self.side(1, h);
+            (gate * n..(gate + 1) * n).map(|row| ih[row] + hh[row]).collect()
+        };
+        let each = |f: &dyn Fn(usize) -> f64| (0..n).map(f).collect::<Vec<f64>>();
+        match self.kind {
+            CellKind::Elman => vec![each(&|u| sum(0, h)[u].tanh())],
+            CellKind::ElmanRelu => vec![each(&|u| sum(0, h)[u].max(0.0))],
+            CellKind::Lstm | CellKind::PeepholeLstm => {
+                let a: Vec<Vec<f64>> = (0..4).map(|gate| sum(gate, h)).collect();
+                // What a peephole adds; nothing without peepholes.
+                let seen = |p: usize, u: usize, c: f64| {
+                    self.values[4].get(p * n + u).map_or(0.0, |weight| weight * c)
+                };
+                let c = each(&|u| {
+                    let before = state[1][u];
+                    let i = sigmoid(a[0][u] + seen(0, u, before));
+                    let f = sigmoid(a[1][u] + seen(1, u, before));
+                    f * before + i * a[2][u].tanh()
+                });
+                let h = each(&|u| sigmoid(a[3][u] + seen(2, u, c[u])) * c[u].tanh());
+                vec![h, c]
+            }
+            CellKind::Gru => {
+                let (r, z) = (sum(0, h), sum(1, h));
+                let hh = self.side(1, h);
+                vec![each(&|u| {
+                    let n = (ih[2 * n + u] + sigmoid(r[u]) * hh[2 * n + u]).tanh();
+                    (1.0 - sigmoid(z[u])) * n + sigmoid(z[u]) * h[u]
+                })]
+            }
+            CellKind::ChoGru => {
+                let (r, z) = (sum(0, h), sum(1, h));
+                let n = sum(2, &each(&|u| sigmoid(r[u]) * h[u]));
+                vec![each(&|u| (1.0 - sigmoid(z[u])) * n[u].tanh() + sigmoid(z[u]) * h[u])]
+            }
+            CellKind::Mgu => {
+                let f = sum(0, h);
+                let n = sum(1, &each(&|u| sigmoid(f[u]) * h[u]));
+                vec![each(&|u| (1.0 - sigmoid(f[u])) * h[u] + sigmoid(f[u]) * n[u].tanh())]
+            }
+        }
     }
 
-    fn lstm(&self, x: &[f64], state: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let n = self.hidden_dim;
-        let a = self.preactivations(x, &state[0]);
-        let (mut h, mut c) = (vec![0.0; n], vec![0.0; n]);
-        for unit in 0..n {
-            let (i, f) = (sigmoid(a[unit]), sigmoid(a[n + unit]));
-            let (g, o) = (a[2 * n + unit].tanh(), sigmoid(a[3 * n + unit]));
-            c[unit] = f * state[1][unit] + i * g;
-            h[unit] = o * c[unit].tanh();
-        }
-        vec![h, c]
+    /// `W x + b` of all gates, for the input side (0) or the recurrent one (1).
+    fn side(&self, side: usize, x: &[f64]) -> Vec<f64> {
+        let (weight, bias) = (&self.values[side], &self.values[2 + side]);
+        let dot = |row: &[f64]| row.iter().zip(x).map(|(a, b)| a * b).sum::<f64>();
+        weight.chunks(x.len()).zip(bias).map(|(row, b)| dot(row) + b).collect()
     }
 }
 

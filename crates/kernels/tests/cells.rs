@@ -9,7 +9,7 @@ use common::{close, values, wide};
 use glossator_kernels::{
     Direction, Isa, Result, Schedule,
     cells::{
-        self, Batch, Cell, CellKind, CellWeights, Features, Input, Pass, Precision, Scanned, Sink,
+        self, Batch, Cell, CellKind, Features, Input, Pass, Precision, Scanned, Sink,
         Upstream, Weights,
     },
     reference::CellReference,
@@ -24,10 +24,10 @@ struct Case {
     direction: Direction,
 }
 
-/// The arguments of a case: input, the four weights, initial states.
+/// The arguments of a case: input, the weights, initial states.
 struct Arguments {
     input: Vec<f32>,
-    weights: [Vec<f32>; 4],
+    weights: [Vec<f32>; 5],
     initial: Vec<f32>,
 }
 
@@ -37,7 +37,8 @@ impl Case {
         let rows = spec.gates * self.hidden_dim;
         let tokens: usize = self.lengths.iter().sum();
         let scale = 1.5 / (self.hidden_dim as f32).sqrt();
-        let weights = [rows * self.input_dim, rows * self.hidden_dim, rows, rows];
+        let vectors = spec.vectors * self.hidden_dim;
+        let weights = [rows * self.input_dim, rows * self.hidden_dim, rows, rows, vectors];
         let mut seed = 0;
         Arguments {
             input: values(tokens * self.input_dim, 11),
@@ -49,7 +50,7 @@ impl Case {
         }
     }
 
-    fn weights<'a>(&self, values: &'a [Vec<f32>; 4]) -> Weights<'a> {
+    fn weights<'a>(&self, values: &'a [Vec<f32>; 5]) -> Weights<'a> {
         Weights {
             input_dim: self.input_dim,
             hidden_dim: self.hidden_dim,
@@ -57,6 +58,7 @@ impl Case {
             weight_hh: &values[1],
             bias_ih: &values[2],
             bias_hh: &values[3],
+            vectors: &values[4],
         }
     }
 
@@ -208,7 +210,12 @@ fn bits_do_not_depend_on_lanes_and_refills_in_any_number_format() {
 
 #[test]
 fn a_table_of_characters_equals_its_rows() {
-    let case = &cases()[1];
+    for kind in CellKind::ALL {
+        a_table_equals_its_rows(cases().iter().filter(|case| case.kind == kind).nth(1).unwrap());
+    }
+}
+
+fn a_table_equals_its_rows(case: &Case) {
     let cell = case.kind.cell();
     let args = case.arguments();
     let packed = cell.pack(&case.weights(&args.weights), Isa::detect(), Precision::F32).unwrap();
@@ -216,8 +223,8 @@ fn a_table_of_characters_equals_its_rows() {
     let batch = Batch { schedule: &schedule, initial: None };
     let table = values(9 * case.input_dim, 5);
     let weights = case.weights(&args.weights);
-    assert!(CellWeights::tabulate(&weights, Isa::detect(), &table[1..]).is_err());
-    let table = CellWeights::tabulate(&weights, Isa::detect(), &table).unwrap();
+    assert!(cell.tabulate(&weights, Isa::detect(), &table[1..]).is_err());
+    let table = cell.tabulate(&weights, Isa::detect(), &table).unwrap();
     assert_eq!(table, packed.project(&values(9 * case.input_dim, 5), 9).unwrap());
     let ids: Vec<u32> = (0..schedule.tokens() as u32).map(|t| t * 7 % 9).collect();
     let dim = packed.gate_dim();
@@ -241,6 +248,7 @@ struct Gradients {
     weight_hh: Vec<f32>,
     bias_ih: Vec<f32>,
     bias_hh: Vec<f32>,
+    vectors: Vec<f32>,
     initial: Vec<f32>,
 }
 
@@ -257,14 +265,14 @@ fn backward(
     let pass = Pass { features, batch, hidden: &hidden, is_constant: false };
     let cells::Gradients { input, weights: flat, initial } =
         cell.backward(weights, pass, saved, upstream)?;
-    let gates = cell.spec().gates;
-    let parts = Weights::from_flat(&flat, gates, weights.input_dim, weights.hidden_dim)?;
+    let parts = Weights::from_flat(&flat, cell.spec(), weights.input_dim, weights.hidden_dim)?;
     Ok(Gradients {
         input,
         weight_ih: parts.weight_ih.to_vec(),
         weight_hh: parts.weight_hh.to_vec(),
         bias_ih: parts.bias_ih.to_vec(),
         bias_hh: parts.bias_hh.to_vec(),
+        vectors: parts.vectors.to_vec(),
         initial,
     })
 }
@@ -350,13 +358,21 @@ fn gradients_of_products_in_halves_are_near_those_in_floats() {
                 ("weight_hh", near.weight_hh, exact.weight_hh),
                 ("bias_ih", near.bias_ih, exact.bias_ih),
                 ("bias_hh", near.bias_hh, exact.bias_hh),
+                ("vectors", near.vectors, exact.vectors),
                 ("initial", near.initial, exact.initial),
             ] {
+                if exact.is_empty() {
+                    continue;
+                }
                 let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
                 let (near, exact) = (wide(&near), wide(&exact));
                 let error: Vec<f64> = near.iter().zip(&exact).map(|(a, b)| a - b).collect();
-                assert!(norm(&error) < 0.03 * norm(&exact), "{name} {isa:?} {}", norm(&error));
-                assert!(norm(&error) > 0.0 || exact.is_empty(), "{name}: nothing was rounded");
+                let share = norm(&error) / norm(&exact);
+                // A sum on the other side of zero has another slope there.
+                let most = if case.kind == CellKind::ElmanRelu { 0.2 } else { 0.03 };
+                assert!(share < most, "{name} of {:?} {isa:?}: {share}", case.kind);
+                let is_product = name.starts_with("weight");
+                assert!(norm(&error) > 0.0 || !is_product, "{name}: nothing was rounded");
             }
         }
     }
@@ -407,6 +423,7 @@ fn gradients_equal_finite_differences_of_the_reference() {
         check!("weight_hh", weight_hh, cell.values[1]);
         check!("bias_ih", bias_ih, cell.values[2]);
         check!("bias_hh", bias_hh, cell.values[3]);
+        check!("vectors", vectors, cell.values[4]);
     }
 }
 
@@ -433,7 +450,7 @@ fn the_sets_with_fused_multiply_add_give_equal_bits_forward() {
 
 #[test]
 fn what_does_not_fit_is_an_error() {
-    let case = &cases()[1];
+    let case = &cases().into_iter().filter(|case| case.kind == CellKind::Lstm).nth(1).unwrap();
     let cell = case.kind.cell();
     let args = case.arguments();
     let weights = case.weights(&args.weights);
@@ -472,7 +489,7 @@ fn what_does_not_fit_is_an_error() {
 }
 
 /// The first values of the given weights as those of another shape.
-fn cut_weights(values: &[Vec<f32>; 4], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
+fn cut_weights(values: &[Vec<f32>; 5], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
     let rows = 4 * hidden_dim;
     Weights {
         input_dim,
@@ -481,6 +498,7 @@ fn cut_weights(values: &[Vec<f32>; 4], input_dim: usize, hidden_dim: usize) -> W
         weight_hh: &values[1][..rows * hidden_dim],
         bias_ih: &values[2][..rows],
         bias_hh: &values[3][..rows],
+        vectors: &[],
     }
 }
 
@@ -535,20 +553,28 @@ impl TorchLayer<'_> {
         (values, dim("weight_ih"), dim("weight_hh"))
     }
 
-    /// `[2, sequences, hidden]` of a pair of `[layers * directions, sequences, hidden]`.
-    fn states(&self, h: &str, c: &str, len: usize) -> Vec<f32> {
-        let part = |name: &str| {
-            self.fixture.0[&format!("{}.{name}", self.case)][self.row * len..][..len].to_vec()
+    /// `[states, sequences, hidden]` of `[layers * directions, sequences, hidden]` of each
+    /// state, such as `h0` and `c0`.
+    fn states(&self, prefix: &str, suffix: &str, len: usize) -> Vec<f32> {
+        let part = |state: &str| {
+            let all = self.fixture.0.get(&format!("{}.{prefix}{state}{suffix}", self.case));
+            all.map_or(&[][..], |all| &all[self.row * len..][..len])
         };
-        [part(h), part(c)].concat()
+        [part("h"), part("c")].concat()
     }
 }
 
 /// Runs all layers of a case forward and backward, comparing everything.
-fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions: &[Direction]) {
+fn conforms_to_torch(
+    kind: CellKind,
+    fixture: &Fixture,
+    case: &str,
+    n_layers: usize,
+    directions: &[Direction],
+) {
     let lengths = &fixture.1[&format!("{case}.lengths")];
     let tokens: usize = lengths.iter().sum();
-    let cell = CellKind::Lstm.cell();
+    let cell = kind.cell();
     let layer = |n: usize, d: usize| TorchLayer {
         fixture,
         case,
@@ -566,11 +592,11 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
             let (values, input_dim, hidden_dim) = layer.weights();
             let weights = torch_weights(&values, input_dim, hidden_dim);
             let schedule = Schedule::new(lengths, 2, layer.direction);
-            let initial = layer.states("h0", "c0", lengths.len() * hidden_dim);
+            let initial = layer.states("", "0", lengths.len() * hidden_dim);
             let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
             let batch = Batch { schedule: &schedule, initial: Some(&initial) };
             let saved = cell.forward(&packed, Features::Rows(&input), batch).unwrap();
-            let last = layer.states("hn", "cn", lengths.len() * hidden_dim);
+            let last = layer.states("", "n", lengths.len() * hidden_dim);
             close("last", &saved.last, &wide(&last), 1e-6);
             columns.push(saved.hidden.clone());
             runs.push((n, d, schedule, initial, saved, hidden_dim));
@@ -593,7 +619,7 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
         let width = dim * directions.len();
         let hidden: Vec<f32> =
             above.chunks(width).flat_map(|row| row[d * dim..(d + 1) * dim].to_vec()).collect();
-        let last = layer.states("grad_hn", "grad_cn", lengths.len() * dim);
+        let last = layer.states("grad_", "n", lengths.len() * dim);
         let batch = Batch { schedule: &schedule, initial: Some(&initial) };
         let upstream = Upstream { hidden: &hidden, last: &last };
         let got =
@@ -603,7 +629,7 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
         close("weight_hh", &got.weight_hh, &want("weight_hh"), 2e-5);
         close("bias_ih", &got.bias_ih, &want("bias_ih"), 2e-5);
         close("bias_hh", &got.bias_hh, &want("bias_hh"), 2e-5);
-        let initial = layer.states("grad.h0", "grad.c0", lengths.len() * dim);
+        let initial = layer.states("grad.", "0", lengths.len() * dim);
         close("initial", &got.initial, &wide(&initial), 2e-5);
         below = if d + 1 == directions.len() {
             got.input
@@ -619,16 +645,24 @@ fn conforms_to_torch(fixture: &Fixture, case: &str, n_layers: usize, directions:
 
 fn torch_weights(values: &[Vec<f32>; 4], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
     let [weight_ih, weight_hh, bias_ih, bias_hh] = values;
-    Weights { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh }
+    Weights { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh, vectors: &[] }
 }
 
 #[test]
-fn lstm_equals_pytorch() {
+fn cells_that_pytorch_has_equal_its_own() {
     let both = [Direction::Forward, Direction::Backward];
-    let fixture = Fixture::read("lstm.safetensors");
-    conforms_to_torch(&fixture, "a", 1, &both[..1]);
-    conforms_to_torch(&fixture, "b", 2, &both);
-    conforms_to_torch(&Fixture::read("lstm_wide.safetensors"), "c", 1, &both[..1]);
+    for (kind, file) in [
+        (CellKind::Lstm, "lstm"),
+        (CellKind::Gru, "gru"),
+        (CellKind::Elman, "elman"),
+        (CellKind::ElmanRelu, "elman_relu"),
+    ] {
+        let fixture = Fixture::read(&format!("{file}.safetensors"));
+        conforms_to_torch(kind, &fixture, "a", 1, &both[..1]);
+        conforms_to_torch(kind, &fixture, "b", 2, &both);
+    }
+    let fixture = Fixture::read("lstm_wide.safetensors");
+    conforms_to_torch(CellKind::Lstm, &fixture, "c", 1, &both[..1]);
 }
 
 #[test]

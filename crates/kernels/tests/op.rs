@@ -88,7 +88,7 @@ fn recurrent_equals_the_kernels_of_its_cell() {
     let store = loss.backward().unwrap();
 
     let cell = kind.cell();
-    let weights = Weights::from_flat(&flat, 4, d, h).unwrap();
+    let weights = Weights::from_flat(&flat, kind.cell().spec(), d, h).unwrap();
     let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
     let batch = Batch { schedule: &schedule, initial: Some(&initial) };
     let saved = cell.forward(&packed, Features::Rows(&input), batch).unwrap();

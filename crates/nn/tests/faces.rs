@@ -18,6 +18,14 @@ fn lstm(input_dim: usize, hidden_dim: usize, n_layers: usize, bidirectional: boo
     RnnShape { cell: CellKind::Lstm, input_dim, hidden_dim, n_layers, bidirectional }
 }
 
+/// Every shape of a small stack, of every cell.
+fn shapes() -> impl Iterator<Item = RnnShape> {
+    let stacks = [(1, false), (1, true), (2, false), (2, true)];
+    CellKind::ALL.into_iter().flat_map(move |cell| {
+        stacks.map(|(layers, both)| RnnShape { cell, ..lstm(6, 20, layers, both) })
+    })
+}
+
 fn trained(shape: RnnShape) -> (Rnn, Weights) {
     let mut params = ParamSet::new();
     let rnn = Rnn::new(&mut params, "rnn", shape, &mut Rng::new(2, "init", 0)).unwrap();
@@ -44,8 +52,7 @@ fn recurrent_layers_give_the_same_bits_trained_and_packed() {
     let lengths = [3, 0, 1, 7, 2, 0, 5];
     let x = values(18 * 6, "input");
     let tensor = Tensor::from_slice(&x, (18, 6), &Device::Cpu).unwrap();
-    for (n_layers, bidirectional) in [(1, false), (1, true), (2, false), (2, true)] {
-        let shape = lstm(6, 20, n_layers, bidirectional);
+    for shape in shapes() {
         let (rnn, mut weights) = trained(shape);
         let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
         weights.finish().unwrap();
@@ -62,8 +69,7 @@ fn final_states_of_ids_are_those_of_their_rows() {
     let rows: Vec<f32> =
         ids.iter().flat_map(|&id| table[id as usize * 6..][..6].to_vec()).collect();
     let tensor = Tensor::from_slice(&rows, (8, 6), &Device::Cpu).unwrap();
-    for bidirectional in [false, true] {
-        let shape = lstm(6, 20, 1, bidirectional);
+    for shape in shapes().filter(|shape| shape.n_layers == 1) {
         let (rnn, mut weights) = trained(shape);
         let packed =
             PackedRnn::of_table(&mut weights, "rnn", shape, Precision::F32, &table).unwrap();
@@ -112,8 +118,7 @@ fn absurd_dimensions_are_an_error_of_shape() {
 fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
     let lengths = [4, 2, 6];
     let (table, ids) = (values(9 * 6, "table"), [0_u32, 8, 3, 3, 1, 7, 2, 5, 4, 4, 6, 0]);
-    for n_layers in [1, 2] {
-        let shape = lstm(6, 20, n_layers, false);
+    for shape in shapes().filter(|shape| !shape.bidirectional) {
         let (_, mut weights) = trained(shape);
         let packed =
             PackedRnn::of_table(&mut weights, "rnn", shape, Precision::F32, &table).unwrap();

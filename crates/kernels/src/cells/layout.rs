@@ -1,62 +1,76 @@
 //! How a cell's weights and activations lie in memory.
+//!
+//! Units go by vectors, the hidden size rounded up to as many of them as the
+//! cell's [`Form`] asks for. Values of a unit (gates, sums, what is kept) lie
+//! vector of units by vector, in each value by value, in each unit by unit:
+//! this is the packed order. Units past the last one have zero weights, and stay
+//! zero in a scan.
 
-use super::{Batch, Input, Weights};
+use super::{
+    Batch, Input, Weights,
+    formula::{Form, Phase},
+};
 use crate::{
     Isa, Result,
     buffer::Buffer,
     error::{expect_len, size},
-    gemm::{Init, Outer, Packed, Precision, Rows, product},
-    simd::TILE_VECTORS,
+    gemm::{Init, Packed, Precision, Right, Rows, product},
 };
 
-/// Packed weights of a cell with four gates.
-///
-/// The packed order of the gate pre-activations: block of units by block, as
-/// many units as a vector has lanes; in a block gate by gate; in a gate unit by
-/// unit. Units past the last one have zero weights, and stay zero in a scan.
+/// Packed weights of a cell.
 #[derive(Clone, Debug)]
 pub struct CellWeights {
-    pub(super) recurrent: Packed,
+    form: &'static Form,
+    phases: Vec<PhaseWeights>,
     input: Packed,
+    /// What the input side starts from, in packed order.
     bias: Buffer,
+    /// Diagonal weights, `[vectors, units]`.
+    vectors: Buffer,
     hidden_dim: usize,
 }
 
+/// Recurrent weights of a phase.
+#[derive(Clone, Debug)]
+pub(super) struct PhaseWeights {
+    pub(super) recurrent: Packed,
+    /// What sums start from that do not start from the input side, in the order
+    /// of the sums; zeros for the others.
+    pub(super) start: Buffer,
+}
+
 impl CellWeights {
-    pub(super) fn new(weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<Self> {
-        weights.check()?;
-        let Weights { input_dim, hidden_dim, .. } = *weights;
-        let order = Order { hidden_dim, isa, precision };
-        let pack =
-            |rows, k| Packed::of_columns(isa, precision, rows, k, order.gates(), |c| order.row(c));
+    pub(super) fn new(
+        form: &'static Form,
+        weights: &Weights<'_>,
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self> {
+        weights.check(form)?;
+        let hidden_dim = weights.hidden_dim;
+        let order = Order { form, hidden_dim, isa, precision };
+        let phases = form.phases.iter().map(|phase| {
+            let n = order.units() * phase.gates.len();
+            let row = |column| order.row(phase.gates, column);
+            let mut start = Buffer::zeros(n);
+            for (column, start) in start.iter_mut().enumerate() {
+                let is_own = !phase.from_input[order.value(phase.gates.len(), column)];
+                if let Some(row) = row(column).filter(|_| is_own) {
+                    *start = weights.bias_hh[row];
+                }
+            }
+            let recurrent =
+                Packed::of_columns(isa, precision, weights.weight_hh, hidden_dim, n, row);
+            PhaseWeights { recurrent, start }
+        });
         Ok(Self {
-            recurrent: pack(weights.weight_hh, hidden_dim),
-            input: pack(weights.weight_ih, input_dim),
+            form,
+            phases: phases.collect(),
+            input: order.pack_input(weights),
             bias: order.bias(weights),
+            vectors: order.vectors(weights),
             hidden_dim,
         })
-    }
-
-    /// The input side of the pre-activations of each row of a table of inputs,
-    /// `[items, gate_dim]` in packed order, for [`Input::Table`]. It is made in
-    /// `f32`, once; the weights of the scan may then be packed without those of
-    /// the input (`input_dim` 0).
-    ///
-    /// # Errors
-    /// If a matrix has another size than the dimensions say, or `table` is no
-    /// whole number of rows.
-    pub fn tabulate(weights: &Weights<'_>, isa: Isa, table: &[f32]) -> Result<Vec<f32>> {
-        weights.check()?;
-        let items = table.len() / weights.input_dim.max(1);
-        expect_len("table", table.len(), size(items, weights.input_dim))?;
-        let order = Order { hidden_dim: weights.hidden_dim, isa, precision: Precision::F32 };
-        let (k, n) = (weights.input_dim, order.gates());
-        let input =
-            Packed::of_columns(isa, Precision::F32, weights.weight_ih, k, n, |c| order.row(c));
-        let mut gates = vec![0.0; items * n];
-        let init = Init::Bias(&order.bias(weights));
-        product(Rows::Major(table), items, &input, init, &mut gates);
-        Ok(gates)
     }
 
     /// Units.
@@ -69,14 +83,27 @@ impl CellWeights {
         self.input.k()
     }
 
-    /// Values of a row of pre-activations in packed order.
+    /// Values of a row of the input side in packed order.
     pub fn gate_dim(&self) -> usize {
         self.bias.len()
     }
 
+    /// Number format of the products.
+    pub(super) fn precision(&self) -> Precision {
+        self.phases[0].recurrent.precision()
+    }
+
+    pub(super) fn phase(&self, phase: usize) -> &PhaseWeights {
+        &self.phases[phase]
+    }
+
+    pub(super) fn vectors(&self) -> *const f32 {
+        self.vectors.as_ptr()
+    }
+
     pub(super) fn order(&self) -> Order {
-        let (isa, precision) = (self.recurrent.isa(), self.recurrent.precision());
-        Order { hidden_dim: self.hidden_dim, isa, precision }
+        let (isa, precision) = (self.phases[0].recurrent.isa(), self.precision());
+        Order { form: self.form, hidden_dim: self.hidden_dim, isa, precision }
     }
 
     /// The input side of the pre-activations of `input`, `[tokens, input_dim]`:
@@ -93,19 +120,21 @@ impl CellWeights {
 }
 
 impl Weights<'_> {
-    /// Checks the sizes of a cell with four gates.
-    pub(super) fn check(&self) -> Result<()> {
-        let rows = size(TILE_VECTORS, self.hidden_dim);
+    /// Checks the sizes.
+    pub(super) fn check(&self, form: &Form) -> Result<()> {
+        let rows = size(form.spec.gates, self.hidden_dim);
         expect_len("weight_ih", self.weight_ih.len(), size(rows, self.input_dim))?;
         expect_len("weight_hh", self.weight_hh.len(), size(rows, self.hidden_dim))?;
         expect_len("bias_ih", self.bias_ih.len(), rows)?;
-        expect_len("bias_hh", self.bias_hh.len(), rows)
+        expect_len("bias_hh", self.bias_hh.len(), rows)?;
+        expect_len("peephole", self.vectors.len(), size(form.spec.vectors, self.hidden_dim))
     }
 }
 
-/// The packed order of gate rows.
+/// The packed order of a cell's values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
+    pub(super) form: &'static Form,
     pub(super) hidden_dim: usize,
     pub(super) isa: Isa,
     /// Number format of the products.
@@ -113,76 +142,135 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn lanes(self) -> usize {
+    pub(super) fn lanes(self) -> usize {
         self.isa.lanes()
     }
 
-    /// Hidden units, rounded up to whole vectors.
+    /// Hidden units, rounded up.
     pub(super) fn units(self) -> usize {
-        self.hidden_dim.next_multiple_of(self.lanes())
+        self.hidden_dim.next_multiple_of(self.lanes() * self.form.blocks())
     }
 
-    /// Values of a row of pre-activations.
+    /// Values of a row of the input side.
     pub(super) fn gates(self) -> usize {
-        TILE_VECTORS * self.units()
+        self.form.spec.gates * self.units()
     }
 
-    /// Row of the stored weights that a packed column holds.
-    pub(super) fn row(self, column: usize) -> Option<usize> {
-        let (vector, lane) = (column / self.lanes(), column % self.lanes());
-        let (block, gate) = (vector / TILE_VECTORS, vector % TILE_VECTORS);
-        let unit = block * self.lanes() + lane;
-        (unit < self.hidden_dim).then_some(gate * self.hidden_dim + unit)
+    /// Values of a row of what is kept.
+    pub(super) fn kept(self) -> usize {
+        self.form.kept * self.units()
     }
 
-    /// The sum of outer products of gates `[rows, gates]` with other rows.
-    pub(super) fn outer<L>(
-        self,
-        rows: usize,
-        left: L,
-        width: usize,
-        gates: &[f32],
-    ) -> Outer<'_, L> {
+    /// The value, of `of` a unit, that a column holds.
+    fn value(self, of: usize, column: usize) -> usize {
+        column / self.lanes() % of
+    }
+
+    /// The unit that a column belongs to, if it is one, at `of` values a unit.
+    pub(super) fn unit(self, of: usize, column: usize) -> Option<usize> {
+        let unit = column / (self.lanes() * of) * self.lanes() + column % self.lanes();
+        (unit < self.hidden_dim).then_some(unit)
+    }
+
+    /// Row of the stored weights that a column of some gates holds.
+    pub(super) fn row(self, gates: &[usize], column: usize) -> Option<usize> {
+        let unit = self.unit(gates.len(), column)?;
+        Some(gates[self.value(gates.len(), column)] * self.hidden_dim + unit)
+    }
+
+    /// All gates of the cell.
+    pub(super) fn all(self) -> &'static [usize] {
+        &[0, 1, 2, 3][..self.form.spec.gates]
+    }
+
+    /// The input weights.
+    pub(super) fn pack_input(self, weights: &Weights<'_>) -> Packed {
         let Self { isa, precision, .. } = self;
-        Outer { isa, precision, rows, left, width, right: gates, columns: self.gates() }
+        let (k, n, b) = (weights.input_dim, self.gates(), weights.weight_ih);
+        Packed::of_columns(isa, precision, b, k, n, |column| self.row(self.all(), column))
     }
 
-    /// Both biases, added up.
-    fn bias(self, weights: &Weights<'_>) -> Buffer {
+    /// What the input side of each gate starts from: `bias_ih`, and `bias_hh`
+    /// where the recurrent sum starts from the input side.
+    pub(super) fn bias(self, weights: &Weights<'_>) -> Buffer {
+        let joins = |gate: usize| {
+            let at = |phase: &Phase| {
+                phase.gates.iter().position(|&g| g == gate).is_some_and(|n| phase.from_input[n])
+            };
+            self.form.phases.iter().any(at)
+        };
         let mut bias = Buffer::zeros(self.gates());
         for (column, bias) in bias.iter_mut().enumerate() {
-            if let Some(row) = self.row(column) {
-                *bias = weights.bias_ih[row] + weights.bias_hh[row];
+            if let Some(row) = self.row(self.all(), column) {
+                *bias = weights.bias_ih[row];
+                if joins(self.value(self.form.spec.gates, column)) {
+                    *bias += weights.bias_hh[row];
+                }
             }
         }
         bias
     }
 
+    /// Diagonal weights, `[vectors, units]`.
+    pub(super) fn vectors(self, weights: &Weights<'_>) -> Buffer {
+        let (n, dim) = (self.form.spec.vectors, self.hidden_dim);
+        let mut vectors = Buffer::zeros(n * self.units());
+        for (to, from) in vectors.chunks_exact_mut(self.units()).zip(weights.vectors.chunks(dim)) {
+            to[..dim].copy_from_slice(from);
+        }
+        vectors
+    }
+
     /// Weights `[gates * hidden_dim, columns]` as the right operand of a product
-    /// with gates in packed order.
-    pub(super) fn pack_rows(self, weights: &[f32], columns: usize) -> Packed {
+    /// with some gates in packed order.
+    pub(super) fn pack_rows(self, gates: &[usize], weights: &[f32], columns: usize) -> Packed {
         let Self { isa, precision, .. } = self;
-        Packed::of_rows(isa, precision, weights, self.gates(), columns, |gate| self.row(gate))
+        let k = gates.len() * self.units();
+        Packed::of_rows(isa, precision, weights, k, columns, |column| self.row(gates, column))
+    }
+
+    /// Some slots of rows of what is kept.
+    pub(super) fn slots<'a>(self, kept: &'a [f32], slots: &'a [usize]) -> Right<'a> {
+        Right::slots(kept, self.kept(), self.lanes(), self.form.kept, slots)
+    }
+
+    /// The same, copied: `[rows, slots * units]`.
+    pub(super) fn picked(self, kept: &[f32], slots: &[usize]) -> Vec<f32> {
+        let lanes = self.lanes();
+        let mut picked = Vec::with_capacity(kept.len() / self.form.kept * slots.len());
+        for block in kept.chunks_exact(self.form.kept * lanes) {
+            for &slot in slots {
+                picked.extend_from_slice(&block[slot * lanes..(slot + 1) * lanes]);
+            }
+        }
+        picked
     }
 }
 
-/// What a forward pass keeps, with units padded to whole vectors.
+/// What a forward pass keeps.
 #[derive(Debug)]
 pub(super) struct Saved {
-    /// The order of the gates, and the instruction set that computed them.
+    /// The order of the values, and the instruction set that computed them.
     pub(super) order: Order,
-    /// Activated gates, `[tokens, gates]` in packed order.
-    pub(super) gates: Buffer,
-    /// Cell states, `[tokens, units]`.
+    /// Values for the way back, `[tokens, kept * units]` in packed order.
+    pub(super) kept: Buffer,
+    /// Cell states, `[tokens, units]`, if the cell has them.
     pub(super) cells: Buffer,
+    /// What the second phase multiplied, `[tokens, units]`, if there is one.
+    pub(super) gated: Buffer,
 }
 
 impl Saved {
     /// Checks that a forward pass over so many tokens and units kept this.
-    pub(super) fn check(&self, hidden_dim: usize, tokens: usize) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        form: &'static Form,
+        hidden_dim: usize,
+        tokens: usize,
+    ) -> Result<()> {
         expect_len("saved units", self.order.hidden_dim, hidden_dim)?;
-        expect_len("saved gates", self.gates.len(), size(tokens, self.order.gates()))?;
-        expect_len("saved cells", self.cells.len(), size(tokens, self.order.units()))
+        expect_len("kept values of a unit", self.order.form.kept, form.kept)?;
+        expect_len("saved gates", self.kept.len(), size(tokens, self.order.kept()))
     }
 }
 

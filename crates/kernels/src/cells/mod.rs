@@ -9,21 +9,36 @@
 //! weights, so that one tile of the product yields all gates of those units and
 //! the non-linearities run on it in registers.
 
+mod backward;
+mod cho_gru;
+mod elman;
 mod features;
+mod formula;
+mod gru;
 mod layout;
 mod lstm;
+mod mgu;
 mod parts;
+mod peephole_lstm;
+mod scan;
 
 pub use crate::gemm::Precision;
+pub use cho_gru::ChoGru;
+pub use elman::{Elman, ElmanRelu};
 pub use features::Features;
+pub use gru::Gru;
 pub use layout::CellWeights;
 pub use lstm::Lstm;
+pub use mgu::Mgu;
+pub use peephole_lstm::PeepholeLstm;
 
 use crate::{
     Isa, Result, Schedule,
     error::{expect_len, size},
+    gemm::{Init, Rows, product},
 };
-use layout::Saved as SavedLayout;
+use formula::Formula;
+use layout::{Order, Saved as SavedLayout};
 
 /// What sets one cell apart from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,23 +49,60 @@ pub struct Spec {
     pub gates: usize,
     /// Vectors a state consists of: hidden, and cell if there is one.
     pub states: usize,
+    /// Diagonal weights, vectors of the hidden size: peepholes.
+    pub vectors: usize,
+}
+
+impl Spec {
+    /// Weights of a layer of so many columns and units.
+    pub fn weights(&self, input_dim: usize, hidden_dim: usize) -> usize {
+        let row = input_dim.saturating_add(hidden_dim).saturating_add(2);
+        let rows = size(self.gates, hidden_dim);
+        size(rows, row).saturating_add(size(self.vectors, hidden_dim))
+    }
 }
 
 /// A recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CellKind {
+    /// Elman's network ([`Elman`]).
+    Elman,
+    /// Elman's network with rectified linear units ([`ElmanRelu`]).
+    ElmanRelu,
     /// Long short-term memory ([`Lstm`]).
     Lstm,
+    /// LSTM with peepholes ([`PeepholeLstm`]).
+    PeepholeLstm,
+    /// Gated recurrent unit that resets after the product ([`Gru`]).
+    Gru,
+    /// Gated recurrent unit that resets before the product ([`ChoGru`]).
+    ChoGru,
+    /// Minimal gated unit ([`Mgu`]).
+    Mgu,
 }
 
 impl CellKind {
     /// Every cell there is.
-    pub const ALL: [Self; 1] = [Self::Lstm];
+    pub const ALL: [Self; 7] = [
+        Self::Elman,
+        Self::ElmanRelu,
+        Self::Lstm,
+        Self::PeepholeLstm,
+        Self::Gru,
+        Self::ChoGru,
+        Self::Mgu,
+    ];
 
     /// The kernels of this cell.
     pub fn cell(self) -> &'static dyn Cell {
         match self {
+            Self::Elman => &Elman,
+            Self::ElmanRelu => &ElmanRelu,
             Self::Lstm => &Lstm,
+            Self::PeepholeLstm => &PeepholeLstm,
+            Self::Gru => &Gru,
+            Self::ChoGru => &ChoGru,
+            Self::Mgu => &Mgu,
         }
     }
 
@@ -75,6 +127,8 @@ pub struct Weights<'a> {
     pub bias_ih: &'a [f32],
     /// `[gates * hidden_dim]`
     pub bias_hh: &'a [f32],
+    /// Peepholes, `[vectors, hidden_dim]`; empty for most cells.
+    pub vectors: &'a [f32],
 }
 
 /// Parts of the gradient of [`Weights`], shaped as those.
@@ -83,6 +137,7 @@ struct WeightsMut<'a> {
     weight_hh: &'a mut [f32],
     bias_ih: &'a mut [f32],
     bias_hh: &'a mut [f32],
+    vectors: &'a mut [f32],
 }
 
 impl<'a> Weights<'a> {
@@ -92,30 +147,32 @@ impl<'a> Weights<'a> {
     /// If it has another length than all of them together.
     pub fn from_flat(
         flat: &'a [f32],
-        gates: usize,
+        spec: Spec,
         input_dim: usize,
         hidden_dim: usize,
     ) -> Result<Self> {
-        let rows = size(gates, hidden_dim);
-        let row = input_dim.saturating_add(hidden_dim).saturating_add(2);
-        expect_len("weights", flat.len(), size(rows, row))?;
+        expect_len("weights", flat.len(), spec.weights(input_dim, hidden_dim))?;
+        let rows = spec.gates * hidden_dim;
         let (weight_ih, rest) = flat.split_at(rows * input_dim);
         let (weight_hh, rest) = rest.split_at(rows * hidden_dim);
-        let (bias_ih, bias_hh) = rest.split_at(rows);
-        Ok(Self { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh })
+        let (bias_ih, rest) = rest.split_at(rows);
+        let (bias_hh, vectors) = rest.split_at(rows);
+        Ok(Self { input_dim, hidden_dim, weight_ih, weight_hh, bias_ih, bias_hh, vectors })
     }
 
     /// Values of all parts.
     fn len(&self) -> usize {
-        self.weight_ih.len() + self.weight_hh.len() + self.bias_ih.len() + self.bias_hh.len()
+        let matrices = self.weight_ih.len() + self.weight_hh.len();
+        matrices + self.bias_ih.len() + self.bias_hh.len() + self.vectors.len()
     }
 
     /// Parts of as many values as these weights have, sized as those.
     fn split<'b>(&self, flat: &'b mut [f32]) -> WeightsMut<'b> {
         let (weight_ih, rest) = flat.split_at_mut(self.weight_ih.len());
         let (weight_hh, rest) = rest.split_at_mut(self.weight_hh.len());
-        let (bias_ih, bias_hh) = rest.split_at_mut(self.bias_ih.len());
-        WeightsMut { weight_ih, weight_hh, bias_ih, bias_hh }
+        let (bias_ih, rest) = rest.split_at_mut(self.bias_ih.len());
+        let (bias_hh, vectors) = rest.split_at_mut(self.bias_hh.len());
+        WeightsMut { weight_ih, weight_hh, bias_ih, bias_hh, vectors }
     }
 }
 
@@ -189,8 +246,7 @@ pub struct Gradients {
     /// `[tokens, input_dim]`, or that of the table, `[items, input_dim]`; empty if
     /// nobody wants it.
     pub input: Vec<f32>,
-    /// That of `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, one behind the
-    /// other.
+    /// Those of the weights, one behind the other in the order of [`Weights`].
     pub weights: Vec<f32>,
     /// `[states, sequences, hidden_dim]`
     pub initial: Vec<f32>,
@@ -218,6 +274,16 @@ pub trait Cell: Send + Sync {
     /// # Panics
     /// If this processor lacks the instruction set.
     fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights>;
+
+    /// The input side of the pre-activations of each row of a table of inputs,
+    /// `[items, gate_dim]` in packed order, for [`Input::Table`]. It is made in
+    /// `f32`, once; the weights of the scan may then be packed without those of
+    /// the input (`input_dim` 0).
+    ///
+    /// # Errors
+    /// If a matrix has another size than the dimensions say, or `table` is no
+    /// whole number of rows.
+    fn tabulate(&self, weights: &Weights<'_>, isa: Isa, table: &[f32]) -> Result<Vec<f32>>;
 
     /// Scans a batch, keeping nothing. On a worker of a thread pool it stays on
     /// that thread: independent scans are what threads share out. Elsewhere a
@@ -256,4 +322,55 @@ pub trait Cell: Send + Sync {
         saved: Saved,
         upstream: Upstream<'_>,
     ) -> Result<Gradients>;
+}
+
+impl<C: Formula> Cell for C {
+    fn spec(&self) -> Spec {
+        C::FORM.spec
+    }
+
+    fn pack(&self, weights: &Weights<'_>, isa: Isa, precision: Precision) -> Result<CellWeights> {
+        CellWeights::new(C::FORM, weights, isa, precision)
+    }
+
+    fn tabulate(&self, weights: &Weights<'_>, isa: Isa, table: &[f32]) -> Result<Vec<f32>> {
+        weights.check(C::FORM)?;
+        let items = table.len() / weights.input_dim.max(1);
+        expect_len("table", table.len(), size(items, weights.input_dim))?;
+        let (form, precision) = (C::FORM, Precision::F32);
+        let order = Order { form, hidden_dim: weights.hidden_dim, isa, precision };
+        let mut gates = vec![0.0; items * order.gates()];
+        let init = Init::Bias(&order.bias(weights));
+        product(Rows::Major(table), items, &order.pack_input(weights), init, &mut gates);
+        Ok(gates)
+    }
+
+    fn infer(
+        &self,
+        weights: &CellWeights,
+        input: Input<'_>,
+        batch: Batch<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        scan::infer::<C>(weights, input, batch, sink)
+    }
+
+    fn forward(
+        &self,
+        weights: &CellWeights,
+        features: Features<'_>,
+        batch: Batch<'_>,
+    ) -> Result<Scanned> {
+        scan::forward::<C>(weights, features, batch)
+    }
+
+    fn backward(
+        &self,
+        weights: &Weights<'_>,
+        pass: Pass<'_>,
+        saved: Saved,
+        upstream: Upstream<'_>,
+    ) -> Result<Gradients> {
+        backward::backward::<C>(weights, pass, saved, upstream)
+    }
 }

@@ -22,7 +22,7 @@ mod words;
 
 pub use format::Precision;
 pub(crate) use format::{Bf16, F32, Format, Int8};
-pub(crate) use outer::Outer;
+pub(crate) use outer::{Outer, Right};
 pub(crate) use product::product_on;
 pub use product::{Init, Rows, product};
 pub(crate) use tile::{RowSums, Tile, Walk, for_tiles};

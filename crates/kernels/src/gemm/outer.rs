@@ -30,8 +30,83 @@ const DEPTH: usize = 1024;
 /// Floats between the rows of a transposed block beyond its depth, so that
 /// they do not fall into one set of the first-level cache.
 const PAD: usize = 16;
-/// Columns of the left operand that one task transposes, or multiplies at least.
+/// Floats of a cache line.
+const LINE: usize = 16;
+/// Columns of the left operand that are transposed before the next ones.
+const STRETCH: usize = 256;
+/// Columns of the left operand that one task multiplies at least.
 const STRIP: usize = 96;
+
+/// Columns of the right operand, in vectors that lie anywhere in its rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a> {
+    values: &'a [f32],
+    /// Floats between two rows.
+    stride: usize,
+    /// Floats of a vector.
+    lanes: usize,
+    /// Vectors of a block of the rows.
+    of: usize,
+    /// Those of them that are columns, block by block.
+    slots: &'a [usize],
+}
+
+impl<'a> Right<'a> {
+    /// `[rows, columns]`
+    pub(crate) fn plain(values: &'a [f32], columns: usize) -> Self {
+        Self { values, stride: columns, lanes: columns, of: 1, slots: &[0] }
+    }
+
+    /// Some of each `of` vectors.
+    pub(crate) fn slots(
+        values: &'a [f32],
+        stride: usize,
+        lanes: usize,
+        of: usize,
+        slots: &'a [usize],
+    ) -> Self {
+        Self { values, stride, lanes, of, slots }
+    }
+
+    /// Whether the columns lie one after the other in their row.
+    fn is_whole(&self) -> bool {
+        self.slots.len() == self.of
+    }
+
+    /// Packs the panel that begins at a column.
+    fn pack(
+        &self,
+        precision: Precision,
+        rows: Range<usize>,
+        columns: usize,
+        first: usize,
+        width: usize,
+        to: &mut [f32],
+    ) {
+        if self.is_whole() {
+            let row = |p: usize| Some(&self.values[p * self.stride..][..columns]);
+            return pack_panel(precision, row, rows, first, width, to);
+        }
+        for (to, p) in to.chunks_exact_mut(width).zip(rows.clone().step_by(precision.per_word())) {
+            for (n, to) in to.chunks_exact_mut(self.lanes).enumerate() {
+                let vector = first / self.lanes + n;
+                let (block, slot) = (vector / self.slots.len(), vector % self.slots.len());
+                let at = (block * self.of + self.slots[slot]) * self.lanes;
+                let values = |p: usize| &self.values[p * self.stride + at..][..self.lanes];
+                if vector * self.lanes >= columns {
+                    to.fill(0.0);
+                } else if precision == Precision::F32 {
+                    to.copy_from_slice(values(p));
+                } else if p + 1 < rows.end {
+                    let pairs = values(p).iter().zip(values(p + 1));
+                    to.iter_mut().zip(pairs).for_each(|(to, (&a, &b))| *to = bf16_word(a, b));
+                } else {
+                    to.iter_mut().zip(values(p)).for_each(|(to, &a)| *to = bf16_word(a, 0.0));
+                }
+            }
+        }
+    }
+}
 
 /// Two matrices with as many rows; what is multiplied is one row of each.
 #[derive(Clone, Copy)]
@@ -46,8 +121,7 @@ pub(crate) struct Outer<'a, L> {
     pub(crate) left: L,
     /// Columns of the left operand.
     pub(crate) width: usize,
-    /// `[rows, columns]`
-    pub(crate) right: &'a [f32],
+    pub(crate) right: Right<'a>,
     /// Columns of the right operand.
     pub(crate) columns: usize,
 }
@@ -59,7 +133,8 @@ impl<'b, L: Fn(usize) -> Option<&'b [f32]> + Sync> Outer<'_, L> {
     /// # Panics
     /// If a length does not fit its shape.
     pub(crate) fn sum(&self, row_of: impl Fn(usize) -> Option<usize> + Sync, out: &mut [f32]) {
-        assert_eq!(Some(self.right.len()), self.rows.checked_mul(self.columns), "right operand");
+        let want = self.rows.checked_mul(self.right.stride);
+        assert_eq!(Some(self.right.values.len()), want, "right operand");
         let panel = TILE_VECTORS * self.isa.lanes();
         let panels = self.columns.div_ceil(panel);
         let mut sums = Buffer::zeros(panels * panel * self.width);
@@ -89,33 +164,41 @@ impl<'b, L: Fn(usize) -> Option<&'b [f32]> + Sync> Outer<'_, L> {
         self.precision().words(rows)
     }
 
-    /// Copies a block of the left operand to rows of its transpose.
+    /// Copies a block of the left operand to rows of its transpose. A task fills
+    /// one line of each of them, some columns after others, so that it reads
+    /// whole stretches of its rows and the lines it writes stay near.
     fn transpose(&self, rows: Range<usize>, stride: usize, to: &mut [f32]) {
         let words = self.words(rows.len());
-        to[..self.width * stride].par_chunks_mut(STRIP * stride).enumerate().for_each(
-            |(strip, to)| {
-                let first = strip * STRIP;
-                let row = |p: usize| {
-                    let row = if p < rows.end { (self.left)(p) } else { None };
-                    row.map(|row| &row[first..])
-                };
-                let at = |row: Option<&[f32]>, i: usize| row.map_or(0.0, |row| row[i]);
-                for word in 0..words {
-                    let to = to[word..].iter_mut().step_by(stride).enumerate();
-                    match self.precision() {
-                        Precision::F32 => {
-                            let from = row(rows.start + word);
-                            to.for_each(|(i, to)| *to = at(from, i));
+        assert!(to.len() >= self.width * stride && stride >= words, "transposed block");
+        let place = Shared(to.as_mut_ptr());
+        let (per_word, width) = (self.precision().per_word(), self.width);
+        let at = |row: Option<&[f32]>, i: usize| row.map_or(0.0, |row| row[i]);
+        (0..words.div_ceil(LINE)).into_par_iter().with_max_len(1).for_each(|line| {
+            let words = line * LINE..words.min((line + 1) * LINE);
+            for columns in (0..width).step_by(STRETCH).map(|i| i..width.min(i + STRETCH)) {
+                for word in words.clone() {
+                    let p = rows.start + word * per_word;
+                    let row = |p: usize| if p < rows.end { (self.left)(p) } else { None };
+                    // SAFETY: every word lies in the buffer, and this task
+                    // alone has it.
+                    let write = |i: usize, value: f32| unsafe {
+                        *place.at(i * stride + word) = value;
+                    };
+                    match (self.precision(), row(p)) {
+                        (Precision::F32, Some(row)) => {
+                            columns.clone().for_each(|i| write(i, row[i]));
                         }
-                        _ => {
-                            let p = rows.start + 2 * word;
-                            let (low, high) = (row(p), row(p + 1));
-                            to.for_each(|(i, to)| *to = bf16_word(at(low, i), at(high, i)));
+                        (Precision::F32, None) => columns.clone().for_each(|i| write(i, 0.0)),
+                        (_, low) => {
+                            let high = row(p + 1);
+                            columns
+                                .clone()
+                                .for_each(|i| write(i, bf16_word(at(low, i), at(high, i))));
                         }
                     }
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Adds the products of a block to the sums, shared out by panels, and by
@@ -132,8 +215,7 @@ impl<'b, L: Fn(usize) -> Option<&'b [f32]> + Sync> Outer<'_, L> {
             |right, task| {
                 let (number, strip) = (task / strips, task % strips);
                 let (of, first) = (self.precision(), number * panel);
-                let row = |p: usize| Some(&self.right[p * self.columns..(p + 1) * self.columns]);
-                pack_panel(of, row, rows.clone(), first, panel, right);
+                self.right.pack(of, rows.clone(), self.columns, first, panel, right);
                 let at = |strip: usize| strip * self.width / strips;
                 let (first, last) = (at(strip), at(strip + 1));
                 let strip = Strip {
@@ -268,7 +350,7 @@ mod tests {
         let (left, right) = (values(rows * width, 1), values(rows * columns, 2));
         let row = |p: usize| (p % 5 != 3).then(|| &left[p * width..(p + 1) * width]);
         let mut out = vec![f32::NAN; columns * width];
-        let outer = Outer { isa, precision, rows, left: row, width, right: &right, columns };
+        let outer = Outer { isa, precision, rows, left: row, width, right: Right::plain(&right, columns), columns };
         outer.sum(|column| Some(columns - 1 - column), &mut out);
         out
     }

@@ -237,8 +237,11 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn strips<S: Simd, F: Format>(&self, range: std::ops::Range<usize>, part: Part<'_>) {
         for panel in self.panels.0..self.panels.1 {
-            let is_last = panel + 1 == self.panels.1;
-            let next = if is_last { &[] } else { self.b.panel(panel + 1, part.first) };
+            let next = match part.first + part.words {
+                _ if panel + 1 < self.panels.1 => self.b.panel(panel + 1, part.first),
+                word if word < self.b.words() => self.b.panel(self.panels.0, word),
+                _ => &[],
+            };
             let walk = Walk {
                 isa: self.b.isa(),
                 panel: self.b.panel(panel, part.first).as_ptr(),
@@ -247,7 +250,7 @@ impl Block<'_> {
                 rows: part.rows,
                 stride: part.stride,
                 count: range.len(),
-                ahead: if is_last { std::ptr::null() } else { next.as_ptr() },
+                ahead: if next.is_empty() { std::ptr::null() } else { next.as_ptr() },
                 ahead_len: next.len().min(part.words * self.b.width()),
             };
             let (first, format) = (range.start, PhantomData::<F>);

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use super::{reading, values};
 use crate::{
     Isa,
-    gemm::{Init, Outer, Packed, Precision, Rows, product},
+    gemm::{Init, Outer, Packed, Precision, Right, Rows, product},
 };
 
 struct Linear {
@@ -97,7 +97,7 @@ fn weight_gradient(
     reading(x, |x| {
         let left = |row: usize| Some(&x[row * k..(row + 1) * k]);
         let rows = dy.len() / n.max(1);
-        Outer { isa: Isa::detect(), precision, rows, left, width: k, right: dy, columns: n }
+        Outer { isa: Isa::detect(), precision, rows, left, width: k, right: Right::plain(dy, n), columns: n }
             .sum(Some, &mut dw);
         Ok(())
     })?;

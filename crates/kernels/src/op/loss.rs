@@ -82,7 +82,9 @@ impl CustomOp1 for SoftmaxLoss {
     fn bwd(&self, scores: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let mut slopes = take(&self.slopes, "a softmax")?;
         let grad = grad.to_scalar::<f32>()?;
-        slopes.par_chunks_mut(1 << 15).flatten_iter().for_each(|slope| *slope *= grad);
+        slopes.par_chunks_mut(1 << 15).for_each(|slopes| {
+            slopes.iter_mut().for_each(|slope| *slope *= grad);
+        });
         Ok(Some(Tensor::from_vec(slopes, scores.shape(), scores.device())?))
     }
 }

@@ -37,8 +37,8 @@ struct LastStates {
 
 impl Recurrent {
     fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a>> {
-        let gates = self.kind.cell().spec().gates;
-        Weights::from_flat(flat, gates, self.input_dim, self.hidden_dim).map_err(foreign)
+        let spec = self.kind.cell().spec();
+        Weights::from_flat(flat, spec, self.input_dim, self.hidden_dim).map_err(foreign)
     }
 
     fn features<'a>(&'a self, matrix: &'a [f32]) -> Features<'a> {
@@ -165,8 +165,8 @@ pub struct RecurrentOutput {
 
 /// Runs a cell over the sequences of a schedule, as one node of the graph.
 ///
-/// `weights`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` in PyTorch's layout, flattened
-/// and concatenated; `initial`: `[states, sequences, hidden_dim]`; `precision`: number format
+/// `weights`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` in PyTorch's layout and the
+/// peepholes, flattened and concatenated; `initial`: `[states, sequences, hidden_dim]`; `precision`: number format
 /// of all products of the recurrent and input weights, both ways; what goes in and comes out, and the gradients,
 /// stay `f32`.
 ///

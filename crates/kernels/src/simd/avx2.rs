@@ -69,6 +69,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn where_positive(test: __m256, v: __m256) -> __m256 {
+        // SAFETY: promised by the caller.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(test, _mm256_setzero_ps()), v) }
+    }
+    #[inline(always)]
     unsafe fn from_int(v: __m256) -> __m256 {
         // SAFETY: promised by the caller.
         unsafe { _mm256_cvtepi32_ps(_mm256_castps_si256(v)) }

@@ -121,6 +121,14 @@ impl<const DOTS: u8> Simd for Avx512<DOTS> {
         unsafe { _mm512_max_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn where_positive(test: __m512, v: __m512) -> __m512 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mask = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(test, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(mask, v)
+        }
+    }
+    #[inline(always)]
     unsafe fn from_int(v: __m512) -> __m512 {
         // SAFETY: promised by the caller.
         unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(v)) }

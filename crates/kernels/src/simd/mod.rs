@@ -159,6 +159,8 @@ pub(crate) trait Simd: Copy {
     }
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `v` in the lanes where `test` is above zero, else zero.
+    unsafe fn where_positive(test: Self::V, v: Self::V) -> Self::V;
     /// The bits of every lane as a 32-bit integer, converted.
     unsafe fn from_int(v: Self::V) -> Self::V;
     /// In every lane, `sum` plus the products of the two `bf16` of `a` and `b`.

@@ -55,6 +55,10 @@ impl Simd for Portable {
         zip(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn where_positive(test: Self::V, v: Self::V) -> Self::V {
+        zip(test, v, |test, v| if test > 0.0 { v } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn from_int(v: Self::V) -> Self::V {
         v.map(|v| v.to_bits() as i32 as f32)
     }

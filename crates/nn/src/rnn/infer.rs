@@ -111,9 +111,9 @@ impl PackedRnn {
         for layer in 0..shape.n_layers {
             let mut directions = Vec::new();
             for &direction in shape.directions() {
-                let [w_ih, w_hh, b_ih, b_hh] = tensors(prefix, &shape, layer, direction);
-                let mut take = |(name, dims): (String, Vec<usize>)| weights.take(&name, &dims);
-                let values = [take(w_ih)?, take(w_hh)?, take(b_ih)?, take(b_hh)?];
+                let names = tensors(prefix, &shape, layer, direction).into_iter();
+                let values = names.map(|(name, dims)| weights.take(&name, &dims));
+                let values = values.collect::<Result<Vec<_>>>()?;
                 let mut weights = cells::Weights {
                     input_dim: shape.layer_input(layer),
                     hidden_dim: shape.hidden_dim,
@@ -121,9 +121,10 @@ impl PackedRnn {
                     weight_hh: &values[1],
                     bias_ih: &values[2],
                     bias_hh: &values[3],
+                    vectors: values.get(4).map_or(&[], Vec::as_slice),
                 };
                 if let (0, Some(table)) = (layer, table) {
-                    tables.push(CellWeights::tabulate(&weights, isa, table)?);
+                    tables.push(cell.tabulate(&weights, isa, table)?);
                     (weights.input_dim, weights.weight_ih) = (0, &[]);
                 }
                 directions.push(cell.pack(&weights, isa, precision)?);

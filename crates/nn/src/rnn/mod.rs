@@ -6,7 +6,10 @@ mod train;
 pub use infer::{Keep, PackedRnn, RnnInput, RnnState};
 pub use train::{Rnn, RnnOutput};
 
-use glossator_kernels::{Direction, cells::CellKind};
+use glossator_kernels::{
+    Direction,
+    cells::{CellKind, Spec},
+};
 
 /// What a stack of recurrent layers looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +50,26 @@ fn group_name(prefix: &str, layer: usize, direction: Direction) -> String {
     format!("{prefix}.l{layer}{suffix}")
 }
 
-/// Names and shapes of the weights of one direction of one layer, PyTorch's.
+/// Names and shapes of the weights of one direction of one layer, PyTorch's, in
+/// the order of [`cells::Weights`](glossator_kernels::cells::Weights).
 fn tensors(
     prefix: &str,
     shape: &RnnShape,
     layer: usize,
     direction: Direction,
-) -> [(String, Vec<usize>); 4] {
-    let rows = shape.cell.cell().spec().gates.saturating_mul(shape.hidden_dim);
+) -> Vec<(String, Vec<usize>)> {
+    let Spec { gates, vectors, .. } = shape.cell.cell().spec();
+    let rows = gates.saturating_mul(shape.hidden_dim);
     let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
     let name = |part: &str| format!("{prefix}.{part}_l{layer}{suffix}");
-    [
+    let mut tensors = vec![
         (name("weight_ih"), vec![rows, shape.layer_input(layer)]),
         (name("weight_hh"), vec![rows, shape.hidden_dim]),
         (name("bias_ih"), vec![rows]),
         (name("bias_hh"), vec![rows]),
-    ]
+    ];
+    if vectors > 0 {
+        tensors.push((name("peephole"), vec![vectors, shape.hidden_dim]));
+    }
+    tensors
 }

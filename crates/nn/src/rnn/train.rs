@@ -52,12 +52,13 @@ impl Rnn {
         for layer in 0..shape.n_layers {
             let mut directions = Vec::new();
             for &direction in shape.directions() {
-                let group = tensors(prefix, &shape, layer, direction).map(|(name, dims)| {
+                let group = tensors(prefix, &shape, layer, direction).into_iter();
+                let group = group.map(|(name, dims)| {
                     let values = init::uniform(rng, dims.iter().product(), bound);
                     (name, dims, values)
                 });
                 let name = group_name(prefix, layer, direction);
-                directions.push(params.add_group(&name, group.into())?);
+                directions.push(params.add_group(&name, group.collect())?);
             }
             layers.push(directions);
         }
