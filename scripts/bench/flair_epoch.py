@@ -23,7 +23,7 @@ from flair.datasets import FlairDatapointDataset
 from flair.models import SequenceTagger
 from flair.trainers import ModelTrainer
 from flair.trainers.plugins import TrainerPlugin
-from lstm import cpu_model
+from cells import cpu_model
 
 
 class Clock(TrainerPlugin):

@@ -25,7 +25,7 @@ import flair_models
 import torch
 from flair.data import Sentence
 from flair.models import SequenceTagger
-from lstm import cpu_model
+from cells import cpu_model
 from safetensors.torch import load_file
 
 CHECKPOINT = "flair.pt"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from lstm import cpu_model
+from cells import cpu_model
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call

@@ -12,7 +12,7 @@ import time
 import warnings
 
 import torch
-from lstm import cpu_model
+from cells import cpu_model
 from torch import Tensor, nn
 
 INPUT_DIM = 100

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import corpora
 import stanza
 import torch
-from lstm import cpu_model
+from cells import cpu_model
 from stanza.models import charlm, ner_tagger
 from stanza.models.common.char_model import CharacterLanguageModel
 from stanza.models.common.doc import Document

@@ -1,17 +1,26 @@
-"""Times PyTorch's nn.LSTM, forward and backward (inputs and weights), f32; one JSON line per hidden size."""
+"""Times PyTorch's recurrent layers, forward and backward (inputs and weights), f32; one JSON line per cell and size."""
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 INPUT_DIM = 128
-BATCH = 32
+BATCH = 64
 STEPS = 100
+CELLS = {
+    "elman": nn.RNN,
+    "elman-relu": partial(nn.RNN, nonlinearity="relu"),
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+}
 
 
 def cpu_model() -> str:
@@ -21,18 +30,18 @@ def cpu_model() -> str:
     return next(names, platform.processor() or "unknown")
 
 
-def seconds(hidden_dim: int, runs: int, warm_up: int) -> list[float]:
+def seconds(cell: str, hidden_dim: int, runs: int, warm_up: int) -> list[float]:
     """Seconds of each run after the warm-up."""
     torch.manual_seed(1)
-    lstm = torch.nn.LSTM(INPUT_DIM, hidden_dim)
+    rnn = CELLS[cell](INPUT_DIM, hidden_dim)
     inputs = torch.randn(STEPS, BATCH, INPUT_DIM, requires_grad=True)
     grad_output = torch.randn(STEPS, BATCH, hidden_dim)
     times = []
     for _ in range(warm_up + runs):
-        lstm.zero_grad()
+        rnn.zero_grad()
         inputs.grad = None
         start = time.perf_counter()
-        output, _ = lstm(inputs)
+        output, _ = rnn(inputs)
         output.backward(grad_output)
         times.append(time.perf_counter() - start)
     return times[warm_up:]
@@ -41,15 +50,17 @@ def seconds(hidden_dim: int, runs: int, warm_up: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--warm-up", type=int, default=3)
-    parser.add_argument("--hidden", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, default=1)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[1024])
+    parser.add_argument("--cell", nargs="+", choices=CELLS, default=list(CELLS))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    for hidden_dim in args.hidden:
-        times = seconds(hidden_dim, args.runs, args.warm_up)
+    for cell, hidden_dim in itertools.product(args.cell, args.hidden):
+        times = seconds(cell, hidden_dim, args.runs, args.warm_up)
         result = {
-            "bench": "lstm forward+backward",
+            "bench": "cell forward+backward",
+            "cell": cell,
             "implementation": f"torch {torch.__version__}",
             "cpu": cpu_model(),
             "threads": args.threads,

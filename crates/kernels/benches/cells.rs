@@ -1,0 +1,190 @@
+//! Every cell forward and backward over a batch, against a graph of Candle's own operations.
+//!
+//! `cargo bench -p glossator-kernels --bench cells -- --threads 2 [--cell gru] [--hidden 1024]
+//! [--only glossator|graph]` prints one JSON line for each implementation and cell, with the
+//! keys of `scripts/bench/cells.py`.
+
+use std::{sync::Arc, time::Instant};
+
+use candle_core::{D, DType, Device, Result, Tensor, Var};
+use candle_nn::ops::sigmoid;
+use glossator_kernels::{
+    Direction, Schedule,
+    cells::{CellKind, Precision},
+    op::{self, RecurrentInput},
+};
+
+const INPUT_DIM: usize = 128;
+const BATCH: usize = 64;
+const STEPS: usize = 100;
+
+fn main() -> Result<()> {
+    let threads = option("--threads").map_or(2, |n| n.parse().unwrap_or(2));
+    let hidden_dim = option("--hidden").map_or(1024, |n| n.parse().unwrap_or(1024));
+    let runs = option("--runs").map_or(5, |n| n.parse().unwrap_or(5));
+    let (only, cell) = (option("--only"), option("--cell"));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.map_err(candle_core::Error::wrap)?;
+    for kind in CellKind::ALL {
+        let name = kind.cell().spec().name;
+        if cell.as_ref().is_some_and(|cell| cell != name) {
+            continue;
+        }
+        if only.as_deref() != Some("graph") {
+            report("glossator", name, hidden_dim, threads, &time(runs, ours(kind, hidden_dim)?)?);
+        }
+        if only.as_deref() != Some("glossator") {
+            let graph = time(runs.div_ceil(3), graph(kind, hidden_dim)?)?;
+            report("candle graph", name, hidden_dim, threads, &graph);
+        }
+    }
+    Ok(())
+}
+
+fn option(flag: &str) -> Option<String> {
+    std::env::args().skip_while(|arg| arg != flag).nth(1)
+}
+
+/// One forward and backward pass of our operation.
+fn ours(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
+    let spec = kind.cell().spec();
+    let schedule = Arc::new(Schedule::new(&[STEPS; BATCH], BATCH, Direction::Forward));
+    let len = spec.weights(INPUT_DIM, hidden_dim);
+    let weights = Var::from_tensor(&random(&[len], 1.0 / (hidden_dim as f64).sqrt())?)?;
+    let input = Var::from_tensor(&random(&[STEPS * BATCH, INPUT_DIM], 1.0)?)?;
+    let initial = Tensor::zeros((spec.states, BATCH, hidden_dim), DType::F32, &Device::Cpu)?;
+    Ok(move || {
+        let rows = RecurrentInput::Rows(&input);
+        let out = op::recurrent(kind, &schedule, rows, &weights, &initial, Precision::F32)?;
+        let gradients = out.hidden.sum_all()?.backward()?;
+        assert!(gradients.get(&weights).is_some() && gradients.get(&input).is_some());
+        Ok(())
+    })
+}
+
+/// The same as a graph: the input side as one product, then a few operations a
+/// step.
+fn graph(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
+    let spec = kind.cell().spec();
+    let bound = 1.0 / (hidden_dim as f64).sqrt();
+    let rows = spec.gates * hidden_dim;
+    let var = |shape: &[usize], bound| Var::from_tensor(&random(shape, bound)?);
+    let weights = Step {
+        kind,
+        hidden_dim,
+        weight: var(&[rows, hidden_dim], bound)?,
+        bias: var(&[rows], bound)?,
+        peepholes: var(&[spec.vectors.max(1), hidden_dim], bound)?,
+    };
+    let (weight_ih, bias_ih) = (var(&[rows, INPUT_DIM], bound)?, var(&[rows], bound)?);
+    let input = var(&[STEPS * BATCH, INPUT_DIM], 1.0)?;
+    Ok(move || {
+        let gates = input.matmul(&weight_ih.t()?)?.broadcast_add(&bias_ih)?;
+        let gates = gates.reshape((STEPS, BATCH, rows))?;
+        let zeros = Tensor::zeros((BATCH, hidden_dim), DType::F32, &Device::Cpu)?;
+        let mut state = vec![zeros; spec.states];
+        let mut hidden = Vec::new();
+        for step in 0..STEPS {
+            state = weights.step(&gates.get(step)?, &state)?;
+            hidden.push(state[0].clone());
+        }
+        let gradients = Tensor::stack(&hidden, 0)?.sum_all()?.backward()?;
+        assert!(gradients.get(&weights.weight).is_some() && gradients.get(&input).is_some());
+        Ok(())
+    })
+}
+
+/// The recurrent side of a cell.
+struct Step {
+    kind: CellKind,
+    hidden_dim: usize,
+    weight: Var,
+    bias: Var,
+    peepholes: Var,
+}
+
+impl Step {
+    /// The recurrent side of some gates.
+    fn side(&self, h: &Tensor, first: usize, count: usize) -> Result<Tensor> {
+        let (first, rows) = (first * self.hidden_dim, count * self.hidden_dim);
+        let product = h.matmul(&self.weight.narrow(0, first, rows)?.t()?)?;
+        product.broadcast_add(&self.bias.narrow(0, first, rows)?)
+    }
+
+    fn step(&self, x: &Tensor, state: &[Tensor]) -> Result<Vec<Tensor>> {
+        let h = &state[0];
+        let part = |t: &Tensor, n| t.narrow(D::Minus1, n * self.hidden_dim, self.hidden_dim);
+        let mix = |z: &Tensor, n: &Tensor| (n + z * (h - n)?)?.contiguous();
+        match self.kind {
+            CellKind::Elman => Ok(vec![(x + self.side(h, 0, 1)?)?.tanh()?]),
+            CellKind::ElmanRelu => Ok(vec![(x + self.side(h, 0, 1)?)?.relu()?]),
+            CellKind::Lstm | CellKind::PeepholeLstm => {
+                let a = (x + self.side(h, 0, 4)?)?;
+                let seen = |gate: usize, peephole: usize, cell: &Tensor| -> Result<Tensor> {
+                    let a = part(&a, gate)?;
+                    match self.kind {
+                        CellKind::Lstm => sigmoid(&a),
+                        _ => sigmoid(&(a + cell.broadcast_mul(&self.peepholes.get(peephole)?)?)?),
+                    }
+                };
+                let (i, f) = (seen(0, 0, &state[1])?, seen(1, 1, &state[1])?);
+                let c = ((f * &state[1])? + (i * part(&a, 2)?.tanh()?)?)?;
+                Ok(vec![(seen(3, 2, &c)? * c.tanh()?)?, c])
+            }
+            CellKind::Gru => {
+                let hh = self.side(h, 0, 3)?;
+                let gate = |n| sigmoid(&(part(x, n)? + part(&hh, n)?)?);
+                let n = (part(x, 2)? + (gate(0)? * part(&hh, 2)?)?)?.tanh()?;
+                Ok(vec![mix(&gate(1)?, &n)?])
+            }
+            CellKind::ChoGru => {
+                let hh = self.side(h, 0, 2)?;
+                let gate = |n| sigmoid(&(part(x, n)? + part(&hh, n)?)?);
+                let reset = (gate(0)? * h)?;
+                let n = (part(x, 2)? + self.side(&reset, 2, 1)?)?.tanh()?;
+                Ok(vec![mix(&gate(1)?, &n)?])
+            }
+            CellKind::Mgu => {
+                let f = sigmoid(&(part(x, 0)? + self.side(h, 0, 1)?)?)?;
+                let n = (part(x, 1)? + self.side(&(&f * h)?, 1, 1)?)?.tanh()?;
+                Ok(vec![(h + f * (n - h)?)?])
+            }
+        }
+    }
+}
+
+fn random(shape: &[usize], bound: f64) -> Result<Tensor> {
+    Tensor::rand(-bound as f32, bound as f32, shape, &Device::Cpu)
+}
+
+/// Tokens per second of each run, after one that is not counted.
+fn time(runs: usize, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    pass()?;
+    let mut speeds = Vec::new();
+    for _ in 0..runs {
+        let start = Instant::now();
+        pass()?;
+        speeds.push((STEPS * BATCH) as f64 / start.elapsed().as_secs_f64());
+    }
+    speeds.sort_by(f64::total_cmp);
+    Ok(speeds)
+}
+
+fn report(implementation: &str, cell: &str, hidden_dim: usize, threads: usize, speeds: &[f64]) {
+    let line = serde_json::json!({
+        "bench": "cell forward+backward",
+        "cell": cell,
+        "implementation": implementation,
+        "threads": threads,
+        "dtype": "f32",
+        "input_dim": INPUT_DIM,
+        "hidden_dim": hidden_dim,
+        "batch": BATCH,
+        "steps": STEPS,
+        "runs": speeds.len(),
+        "tokens_per_second": speeds[speeds.len() / 2].round(),
+        "fastest": speeds[speeds.len() - 1].round(),
+        "slowest": speeds[0].round(),
+    });
+    println!("{line}");
+}
