@@ -4,14 +4,13 @@
 //! [--only glossator|graph]` prints one JSON line for each implementation and cell, with the
 //! keys of `scripts/bench/cells.py`.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::ops::sigmoid;
 use glossator_kernels::{
-    Direction, Schedule,
-    cells::{CellKind, Precision},
-    op::{self, RecurrentInput},
+    Direction, Isa, Schedule,
+    cells::{Batch, CellKind, Features, Gradients, Pass, Precision, Scanned, Upstream, Weights},
 };
 
 const INPUT_DIM: usize = 128;
@@ -45,19 +44,27 @@ fn option(flag: &str) -> Option<String> {
     std::env::args().skip_while(|arg| arg != flag).nth(1)
 }
 
-/// One forward and backward pass of our operation.
+/// One forward and backward pass of our kernels, weights packed anew.
 fn ours(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
-    let spec = kind.cell().spec();
-    let schedule = Arc::new(Schedule::new(&[STEPS; BATCH], BATCH, Direction::Forward));
-    let len = spec.weights(INPUT_DIM, hidden_dim);
-    let weights = Var::from_tensor(&random(&[len], 1.0 / (hidden_dim as f64).sqrt())?)?;
-    let input = Var::from_tensor(&random(&[STEPS * BATCH, INPUT_DIM], 1.0)?)?;
-    let initial = Tensor::zeros((spec.states, BATCH, hidden_dim), DType::F32, &Device::Cpu)?;
+    let (cell, spec) = (kind.cell(), kind.cell().spec());
+    let schedule = Schedule::new(&[STEPS; BATCH], BATCH, Direction::Forward);
+    let values = |len: usize, bound: f64| random(&[len], bound)?.to_vec1::<f32>();
+    let flat = values(spec.weights(INPUT_DIM, hidden_dim), 1.0 / (hidden_dim as f64).sqrt())?;
+    let input = values(STEPS * BATCH * INPUT_DIM, 1.0)?;
+    let gradient = values(STEPS * BATCH * hidden_dim, 1.0)?;
+    let last = vec![0.0; spec.states * BATCH * hidden_dim];
+    let mut pass = move || -> std::result::Result<Gradients, glossator_kernels::Error> {
+        let weights = Weights::from_flat(&flat, spec, INPUT_DIM, hidden_dim)?;
+        let packed = cell.pack(&weights, Isa::detect(), Precision::F32)?;
+        let (features, batch) =
+            (Features::Rows(&input), Batch { schedule: &schedule, initial: None });
+        let Scanned { hidden, saved, .. } = cell.forward(&packed, features, batch)?;
+        let pass = Pass { features, batch, hidden: &hidden, is_constant: false };
+        cell.backward(&weights, pass, saved, Upstream { hidden: &gradient, last: &last })
+    };
     Ok(move || {
-        let rows = RecurrentInput::Rows(&input);
-        let out = op::recurrent(kind, &schedule, rows, &weights, &initial, Precision::F32)?;
-        let gradients = out.hidden.sum_all()?.backward()?;
-        assert!(gradients.get(&weights).is_some() && gradients.get(&input).is_some());
+        let gradients = pass().map_err(candle_core::Error::wrap)?;
+        assert!(gradients.input.len() == STEPS * BATCH * INPUT_DIM);
         Ok(())
     })
 }

@@ -9,8 +9,8 @@ use common::{close, values, wide};
 use glossator_kernels::{
     Direction, Isa, Result, Schedule,
     cells::{
-        self, Batch, Cell, CellKind, Features, Input, Pass, Precision, Scanned, Sink,
-        Upstream, Weights,
+        self, Batch, Cell, CellKind, Features, Input, Pass, Precision, Scanned, Sink, Upstream,
+        Weights,
     },
     reference::CellReference,
 };

@@ -134,13 +134,7 @@ fn biases(order: Order, sums: &[f32], bias_ih: &mut [f32], bias_hh: &mut [f32]) 
 
 /// Gradients of the diagonal weights: the sums of each gate's gradient times
 /// the cell state that it saw.
-fn peepholes(
-    batch: Batch<'_>,
-    order: Order,
-    kept: &[f32],
-    cells: &[f32],
-    gradient: &mut [f32],
-) {
+fn peepholes(batch: Batch<'_>, order: Order, kept: &[f32], cells: &[f32], gradient: &mut [f32]) {
     let (dim, units, lanes) = (order.hidden_dim, order.units(), order.lanes());
     let rows = gradient.par_chunks_mut(dim.max(1)).zip(order.form.peepholes);
     rows.for_each(|(gradient, peephole)| {
@@ -330,34 +324,40 @@ impl WayBack<'_> {
         let place = Shared(carried.cells.as_mut_ptr());
         let rows = carried.hidden.par_chunks_exact_mut(dim).zip(sums.par_chunks_exact_mut(stride));
         let work = rows.zip(tokens).zip(&hidden).zip(&cells).enumerate();
-        let least = if self.threads > 1 { tokens.len().div_ceil(4 * self.threads) } else { usize::MAX };
-        work.with_min_len(least).for_each(|(lane, ((((carried_hidden, sums), &token), &hidden), &cell_before))| {
-            let token = token as usize;
-            let kept = self.order.kept();
-            (self.apply)(
-                self.order.isa,
-                Lane {
-                    phase,
-                    order: self.order,
-                    // SAFETY: every lane has its own token, whose row lies in the
-                    // buffer.
-                    kept: unsafe { self.kept.slice(token * kept, kept) },
-                    sums,
-                    upstream: &self.upstream.hidden[token * dim..(token + 1) * dim],
-                    gated: carried.gated.get(lane * dim..(lane + 1) * dim).unwrap_or_default(),
-                    hidden,
-                    cell: self.cells.get(token * units..(token + 1) * units).unwrap_or_default(),
-                    cell_before,
-                    carried: carried_hidden,
-                    // SAFETY: every lane has its own row, if there are rows.
-                    carried_cell: match self.cells.is_empty() {
-                        true => &mut [],
-                        false => unsafe { place.slice(lane * units, units) },
+        let least =
+            if self.threads > 1 { tokens.len().div_ceil(4 * self.threads) } else { usize::MAX };
+        work.with_min_len(least).for_each(
+            |(lane, ((((carried_hidden, sums), &token), &hidden), &cell_before))| {
+                let token = token as usize;
+                let kept = self.order.kept();
+                (self.apply)(
+                    self.order.isa,
+                    Lane {
+                        phase,
+                        order: self.order,
+                        // SAFETY: every lane has its own token, whose row lies in the
+                        // buffer.
+                        kept: unsafe { self.kept.slice(token * kept, kept) },
+                        sums,
+                        upstream: &self.upstream.hidden[token * dim..(token + 1) * dim],
+                        gated: carried.gated.get(lane * dim..(lane + 1) * dim).unwrap_or_default(),
+                        hidden,
+                        cell: self
+                            .cells
+                            .get(token * units..(token + 1) * units)
+                            .unwrap_or_default(),
+                        cell_before,
+                        carried: carried_hidden,
+                        // SAFETY: every lane has its own row, if there are rows.
+                        carried_cell: match self.cells.is_empty() {
+                            true => &mut [],
+                            false => unsafe { place.slice(lane * units, units) },
+                        },
+                        vectors: self.vectors,
                     },
-                    vectors: self.vectors,
-                },
-            );
-        });
+                );
+            },
+        );
     }
 }
 
@@ -428,7 +428,8 @@ impl<C: Formula> Kernel for Apply<'_, C> {
             // in the padded buffers, the others are read through `part`.
             unsafe {
                 let zero = S::splat(0.0);
-                let of_cell = |values: &[f32]| if has_cell { part::<S>(values, first) } else { zero };
+                let of_cell =
+                    |values: &[f32]| if has_cell { part::<S>(values, first) } else { zero };
                 let unit = UnitBack::<S> {
                     kept: lane.kept.as_mut_ptr().add(block * form.kept * S::LANES),
                     sums: lane.sums.as_mut_ptr().add(block * n_gates * S::LANES),

@@ -23,11 +23,7 @@ impl Formula for Gru {
     // Kept: r, z, n, and the recurrent side of n.
     const FORM: &'static Form = &Form {
         spec: Spec { name: "gru", gates: 3, states: 1, vectors: 0 },
-        phases: &[Phase {
-            gates: &[0, 1, 2],
-            from_input: &[true, true, false],
-            slots: &[0, 1, 3],
-        }],
+        phases: &[Phase { gates: &[0, 1, 2], from_input: &[true, true, false], slots: &[0, 1, 3] }],
         kept: 4,
         input_slots: &[0, 1, 2],
         carries: true,

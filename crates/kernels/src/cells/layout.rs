@@ -6,6 +6,8 @@
 //! this is the packed order. Units past the last one have zero weights, and stay
 //! zero in a scan.
 
+use rayon::prelude::*;
+
 use super::{
     Batch, Input, Weights,
     formula::{Form, Phase},
@@ -236,13 +238,20 @@ impl Order {
 
     /// The same, copied: `[rows, slots * units]`.
     pub(super) fn picked(self, kept: &[f32], slots: &[usize]) -> Vec<f32> {
-        let lanes = self.lanes();
-        let mut picked = Vec::with_capacity(kept.len() / self.form.kept * slots.len());
-        for block in kept.chunks_exact(self.form.kept * lanes) {
-            for &slot in slots {
-                picked.extend_from_slice(&block[slot * lanes..(slot + 1) * lanes]);
+        // Every vector is a whole number of these.
+        const PIECE: usize = 8;
+        let (pieces, of) = (self.lanes() / PIECE, self.form.kept * self.units());
+        let mut picked = vec![0.0; kept.len() / self.form.kept * slots.len()];
+        let rows = picked.par_chunks_exact_mut(slots.len() * self.units());
+        rows.zip(kept.par_chunks_exact(of)).for_each(|(to, from)| {
+            let from = from.as_chunks::<PIECE>().0.chunks_exact(self.form.kept * pieces);
+            let to = to.as_chunks_mut::<PIECE>().0.chunks_exact_mut(slots.len() * pieces);
+            for (to, from) in to.zip(from) {
+                for (to, slot) in to.chunks_exact_mut(pieces).zip(slots) {
+                    to.copy_from_slice(&from[slot * pieces..(slot + 1) * pieces]);
+                }
             }
-        }
+        });
         picked
     }
 }

@@ -48,12 +48,7 @@ impl Formula for Lstm {
     }
 
     #[inline(always)]
-    unsafe fn backward<S: Simd>(
-        _: usize,
-        unit: &UnitBack<S>,
-        hidden: &mut S::V,
-        cell: &mut S::V,
-    ) {
+    unsafe fn backward<S: Simd>(_: usize, unit: &UnitBack<S>, hidden: &mut S::V, cell: &mut S::V) {
         // SAFETY: promised by the caller.
         unsafe {
             let [i, f, g, o] = [unit.kept(0), unit.kept(1), unit.kept(2), unit.kept(3)];

@@ -350,7 +350,15 @@ mod tests {
         let (left, right) = (values(rows * width, 1), values(rows * columns, 2));
         let row = |p: usize| (p % 5 != 3).then(|| &left[p * width..(p + 1) * width]);
         let mut out = vec![f32::NAN; columns * width];
-        let outer = Outer { isa, precision, rows, left: row, width, right: Right::plain(&right, columns), columns };
+        let outer = Outer {
+            isa,
+            precision,
+            rows,
+            left: row,
+            width,
+            right: Right::plain(&right, columns),
+            columns,
+        };
         outer.sum(|column| Some(columns - 1 - column), &mut out);
         out
     }

@@ -97,8 +97,16 @@ fn weight_gradient(
     reading(x, |x| {
         let left = |row: usize| Some(&x[row * k..(row + 1) * k]);
         let rows = dy.len() / n.max(1);
-        Outer { isa: Isa::detect(), precision, rows, left, width: k, right: Right::plain(dy, n), columns: n }
-            .sum(Some, &mut dw);
+        Outer {
+            isa: Isa::detect(),
+            precision,
+            rows,
+            left,
+            width: k,
+            right: Right::plain(dy, n),
+            columns: n,
+        }
+        .sum(Some, &mut dw);
         Ok(())
     })?;
     Ok(dw)
