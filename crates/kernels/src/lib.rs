@@ -9,6 +9,7 @@
 //! - [`gemm`]: packed products of any number of rows;
 //! - [`cells`]: recurrent cells, with separate paths for inference and training;
 //! - [`Schedule`]: which sequence each row of a batch works on at each step;
+//! - [`layer`]: normalisation and highways between recurrent layers;
 //! - [`crf`]: linear-chain conditional random fields;
 //! - [`op`]: the only place that shows these kernels to Candle;
 //! - [`mod@reference`]: the same mathematics in `f64` and plain loops, the truth
@@ -21,6 +22,7 @@ pub mod cells;
 pub mod crf;
 mod error;
 pub mod gemm;
+pub mod layer;
 pub mod op;
 mod peak;
 pub mod reference;

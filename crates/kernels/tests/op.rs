@@ -59,6 +59,87 @@ fn linear_equals_plain_loops_and_their_finite_differences() {
     }
 }
 
+/// Checks the gradients of an operation on `args` against finite differences of
+/// `want`, and what it computes.
+fn conforms<const N: usize>(
+    args: [(Vec<f32>, &[usize]); N],
+    op: impl Fn(&[Var; N]) -> Tensor,
+    want: impl Fn(&[Vec<f64>; N]) -> Vec<f64>,
+) {
+    let vars = args.each_ref().map(|(values, shape)| var(values, shape));
+    let mut places = args.each_ref().map(|(values, _)| wide(values));
+    let out = op(&vars);
+    close("output", &plain(&out), &want(&places), 1e-5);
+    let upstream = values(out.elem_count(), 9);
+    let dy = Tensor::from_slice(&upstream, out.shape(), &Device::Cpu).unwrap();
+    let store = (out * dy).unwrap().sum_all().unwrap().backward().unwrap();
+    let loss = |p: &[Vec<f64>; N]| -> f64 {
+        want(p).iter().zip(&upstream).map(|(y, &d)| y * f64::from(d)).sum()
+    };
+    for (which, var) in vars.iter().enumerate() {
+        let got = plain(store.get(var).unwrap());
+        for i in 0..got.len() {
+            let kept = places[which][i];
+            places[which][i] = kept + 1e-4;
+            let up = loss(&places);
+            places[which][i] = kept - 1e-4;
+            let down = loss(&places);
+            places[which][i] = kept;
+            close("gradient", &got[i..=i], &[(up - down) / 2e-4], 3e-5);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_equals_plain_loops_and_their_finite_differences() {
+    for (rows, dim) in [(1, 2), (4, 7), (3, 40), (600, 30)] {
+        let args = [
+            (values(rows * dim, 1), &[rows, dim][..]),
+            (values(dim, 2), &[dim][..]),
+            (values(dim, 3), &[dim][..]),
+        ];
+        if rows > 100 {
+            // Several tasks: only that they give what one gives.
+            let vars = args.each_ref().map(|(values, shape)| var(values, shape));
+            let whole = op::layer_norm(&vars[0], &vars[1], &vars[2]).unwrap();
+            let row = vars[0].narrow(0, rows - 1, 1).unwrap();
+            let one = op::layer_norm(&row, &vars[1], &vars[2]).unwrap();
+            assert_eq!(plain(&whole)[(rows - 1) * dim..], plain(&one));
+            continue;
+        }
+        conforms(
+            args,
+            |[x, scale, shift]| op::layer_norm(x, scale, shift).unwrap(),
+            |[x, scale, shift]| {
+                let norm = |row: &[f64]| -> Vec<f64> {
+                    let mean = row.iter().sum::<f64>() / dim as f64;
+                    let var = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / dim as f64;
+                    let unit = row.iter().map(|x| (x - mean) / (var + 1e-5).sqrt());
+                    unit.zip(scale).zip(shift).map(|((x, s), b)| x * s + b).collect()
+                };
+                x.chunks(dim).flat_map(norm).collect()
+            },
+        );
+    }
+    let wrong = op::layer_norm(&var(&[0.0; 6], &[2, 3]), &var(&[1.0], &[1]), &var(&[0.0], &[1]));
+    assert!(wrong.is_err());
+}
+
+#[test]
+fn a_highway_equals_plain_loops_and_their_finite_differences() {
+    let arg = |seed| (values(4 * 5, seed), &[4, 5][..]);
+    conforms(
+        [arg(1), arg(2), arg(3)],
+        |[new, old, gate]| op::highway(new, old, gate).unwrap(),
+        |[new, old, gate]| {
+            let open = gate.iter().map(|g| 1.0 / (1.0 + (-g).exp()));
+            new.iter().zip(old).zip(open).map(|((n, o), s)| s * n + (1.0 - s) * o).collect()
+        },
+    );
+    let short = var(&[0.0], &[1]);
+    assert!(op::highway(&short, &var(&[0.0; 2], &[2]), &short).is_err());
+}
+
 #[test]
 fn linear_refuses_shapes_that_do_not_fit() {
     let (x, weight) = (var(&[0.0; 6], &[2, 3]), var(&[0.0; 12], &[4, 3]));

@@ -1,8 +1,8 @@
 //! What values a setting may have, and how what they name is called elsewhere.
 
 use glossator_hub::StoredPrecision;
-use glossator_nn::{CellKind, Precision};
-use serde::{Deserialize, Deserializer, Serializer};
+use glossator_nn::{CellKind, Connection, Precision};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Largest dimension of anything.
 pub(crate) const MAX_DIM: usize = 1 << 16;
@@ -31,6 +31,36 @@ pub(crate) fn precision(stored: StoredPrecision) -> Precision {
         StoredPrecision::Bf16 => Precision::Bf16,
         StoredPrecision::Int8 => Precision::Int8,
     }
+}
+
+/// How what a recurrent layer reads goes on beside what it computes: from the
+/// second layer on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionKind {
+    /// Not at all.
+    #[default]
+    None,
+    /// It is added (He et al., 2016).
+    Residual,
+    /// A gate chooses between the two, feature by feature (Srivastava et al.,
+    /// 2015).
+    Highway,
+}
+
+impl From<ConnectionKind> for Connection {
+    fn from(kind: ConnectionKind) -> Self {
+        match kind {
+            ConnectionKind::None => Self::None,
+            ConnectionKind::Residual => Self::Residual,
+            ConnectionKind::Highway => Self::Highway,
+        }
+    }
+}
+
+/// Whether a setting need not be written.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 pub(crate) fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {

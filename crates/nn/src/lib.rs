@@ -31,7 +31,9 @@ pub use linear::{Linear, PackedLinear};
 pub use loss::{nll, weighted_nll};
 pub use params::{Param, ParamSet, ParamTensor};
 pub use rng::Rng;
-pub use rnn::{Keep, PackedRnn, Rnn, RnnInput, RnnOutput, RnnShape, RnnState};
+pub use rnn::{
+    Between, Connection, Keep, PackedRnn, Rnn, RnnInit, RnnInput, RnnOutput, RnnShape, RnnState,
+};
 pub use weights::{ReadValues, WeightEntry, Weights};
 
 /// Result of this crate.

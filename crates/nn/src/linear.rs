@@ -30,11 +30,11 @@ impl Linear {
         rng: &mut Rng,
     ) -> Result<Self> {
         let weight = init::xavier(rng, output_dim, input_dim);
-        Self::with_weight(params, name, weight, output_dim)
+        Self::with_weight(params, name, weight, output_dim, 0.0)
     }
 
     /// As [`Linear::new`], with given first values of the weight,
-    /// `[output_dim, input_dim]`.
+    /// `[output_dim, input_dim]`, and of all biases.
     ///
     /// # Errors
     /// If a name is taken or the values do not fill whole rows.
@@ -43,11 +43,12 @@ impl Linear {
         name: &str,
         weight: Vec<f32>,
         output_dim: usize,
+        bias: f32,
     ) -> Result<Self> {
         let input_dim = weight.len() / output_dim.max(1);
         Ok(Self {
             weight: params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?,
-            bias: params.add(&format!("{name}.bias"), vec![0.0; output_dim], output_dim)?,
+            bias: params.add(&format!("{name}.bias"), vec![bias; output_dim], output_dim)?,
             precision: Precision::F32,
         })
     }

@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use glossator_nn::{
-    CellKind, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet, Precision, Rng, Rnn,
-    RnnInput, RnnShape, Weights, init,
+    Between, CellKind, Connection, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet,
+    Precision, Rng, Rnn, RnnInit, RnnInput, RnnShape, Weights, init,
 };
 
 fn values(len: usize, purpose: &str) -> Vec<f32> {
@@ -15,20 +15,39 @@ fn plain(tensor: &Tensor) -> Vec<f32> {
 }
 
 fn lstm(input_dim: usize, hidden_dim: usize, n_layers: usize, bidirectional: bool) -> RnnShape {
-    RnnShape { cell: CellKind::Lstm, input_dim, hidden_dim, n_layers, bidirectional }
+    RnnShape {
+        cell: CellKind::Lstm,
+        input_dim,
+        hidden_dim,
+        n_layers,
+        bidirectional,
+        between: Between::default(),
+        learned_state: false,
+    }
 }
 
 /// Every shape of a small stack, of every cell.
 fn shapes() -> impl Iterator<Item = RnnShape> {
     let stacks = [(1, false), (1, true), (2, false), (2, true)];
-    CellKind::ALL.into_iter().flat_map(move |cell| {
-        stacks.map(|(layers, both)| RnnShape { cell, ..lstm(6, 20, layers, both) })
-    })
+    let plain = stacks.map(|(layers, both)| lstm(6, 20, layers, both));
+    let between = [Connection::None, Connection::Residual, Connection::Highway]
+        .into_iter()
+        .flat_map(|connection| [false, true].map(|layer_norm| Between { connection, layer_norm }));
+    let between = between.map(|between| RnnShape { between, ..lstm(6, 20, 3, true) });
+    let learned = RnnShape { learned_state: true, ..lstm(6, 20, 2, true) };
+    let all: Vec<_> = plain.into_iter().chain(between).chain([learned]).collect();
+    let each = move |cell| all.clone().into_iter().map(move |shape| RnnShape { cell, ..shape });
+    CellKind::ALL.into_iter().flat_map(each)
 }
 
 fn trained(shape: RnnShape) -> (Rnn, Weights) {
-    let mut params = ParamSet::new();
-    let rnn = Rnn::new(&mut params, "rnn", shape, &mut Rng::new(2, "init", 0)).unwrap();
+    let (mut params, rng) = (ParamSet::new(), &mut Rng::new(2, "init", 0));
+    let rnn = Rnn::new(&mut params, "rnn", shape, RnnInit::default(), rng).unwrap();
+    // Nothing is left at zero or one.
+    for tensor in params.tensors() {
+        let values = init::uniform(rng, tensor.shape.iter().product(), 0.3);
+        params.set_values(tensor.name, &values).unwrap();
+    }
     (rnn, Weights::from_params(&params).unwrap())
 }
 
@@ -126,7 +145,7 @@ fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
             packed.read(RnnInput::Ids(ids), lengths, state, keep).unwrap()
         };
         let whole = read(&ids, &lengths, None, Keep::Tokens);
-        let mut state = packed.zero_state(3);
+        let mut state = packed.first_state(3);
         let first = read(&[0, 8, 1, 2, 5], &[2, 1, 2], Some(&mut state), Keep::Tokens);
         let second = read(&[3, 3, 7, 4, 4, 6, 0], &[2, 1, 4], Some(&mut state), Keep::Tokens);
         let rows = |all: &[f32], rows: &[usize]| -> Vec<f32> {
@@ -137,5 +156,47 @@ fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
         let mut at = [Keep::NONE; 12];
         (at[5], at[0]) = (0, 1);
         assert_eq!(read(&ids, &lengths, None, Keep::At(&at)), rows(&whole, &[5, 0]));
+    }
+}
+
+#[test]
+fn kept_rows_of_a_connected_layer_are_those_of_all() {
+    let lengths = [3, 0, 4];
+    let x = values(7 * 6, "input");
+    for shape in shapes().filter(|shape| shape.between != Between::default()) {
+        let (_, mut weights) = trained(shape);
+        let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
+        let all = packed.apply(&x, &lengths).unwrap();
+        let mut at = [Keep::NONE; 7];
+        (at[5], at[0]) = (0, 1);
+        let read = packed.read(RnnInput::Rows(&x), &lengths, None, Keep::At(&at)).unwrap();
+        let width = shape.output_dim();
+        assert_eq!(read, [&all[5 * width..6 * width], &all[..width]].concat());
+    }
+}
+
+#[test]
+fn first_values_are_orthogonal_and_remember_if_asked() {
+    for cell in CellKind::ALL {
+        let (mut params, shape) = (ParamSet::new(), RnnShape { cell, ..lstm(6, 20, 1, false) });
+        let first = RnnInit { orthogonal: true, forget_bias: 9.0 };
+        Rnn::new(&mut params, "rnn", shape, first, &mut Rng::new(2, "init", 0)).unwrap();
+        for gate in params.values("rnn.weight_hh_l0").unwrap().chunks(20 * 20) {
+            let norm: f32 = gate[..20].iter().map(|w| w * w).sum();
+            let across: f32 = gate[..20].iter().zip(&gate[20..40]).map(|(a, b)| a * b).sum();
+            assert!((norm - 1.0).abs() < 1e-5 && across.abs() < 1e-5, "{norm} {across}");
+        }
+        let bias = params.values("rnn.bias_ih_l0").unwrap();
+        let raised = bias.iter().filter(|b| b.abs() > 5.0).count();
+        let remembers = cell.cell().spec().remember.is_some();
+        assert_eq!(raised, if remembers { 20 } else { 0 }, "{cell:?}");
+        // A wide open gate: the state hardly changes in a step.
+        if !remembers || cell.cell().spec().states > 1 {
+            continue;
+        }
+        let mut weights = Weights::from_params(&params).unwrap();
+        let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
+        let hidden = packed.apply(&values(6, "input"), &[1]).unwrap();
+        assert!(hidden.iter().all(|h| h.abs() < 1e-2), "{cell:?} {hidden:?}");
     }
 }

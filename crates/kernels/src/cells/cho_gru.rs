@@ -23,7 +23,7 @@ pub struct ChoGru;
 impl Formula for ChoGru {
     // Kept: r, z, n.
     const FORM: &'static Form = &Form {
-        spec: Spec { name: "cho-gru", gates: 3, states: 1, vectors: 0 },
+        spec: Spec { name: "cho-gru", gates: 3, states: 1, vectors: 0, remember: Some((1, true)) },
         phases: &[
             Phase { gates: &[0, 1], from_input: &[true, true], slots: &[0, 1] },
             Phase { gates: &[2], from_input: &[true], slots: &[2] },

@@ -23,7 +23,7 @@ pub struct ElmanRelu;
 
 const fn form(name: &'static str) -> Form {
     Form {
-        spec: Spec { name, gates: 1, states: 1, vectors: 0 },
+        spec: Spec { name, gates: 1, states: 1, vectors: 0, remember: None },
         phases: &[Phase { gates: &[0], from_input: &[true], slots: &[0] }],
         kept: 1,
         input_slots: &[0],

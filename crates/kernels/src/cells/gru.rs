@@ -22,7 +22,7 @@ pub struct Gru;
 impl Formula for Gru {
     // Kept: r, z, n, and the recurrent side of n.
     const FORM: &'static Form = &Form {
-        spec: Spec { name: "gru", gates: 3, states: 1, vectors: 0 },
+        spec: Spec { name: "gru", gates: 3, states: 1, vectors: 0, remember: Some((1, true)) },
         phases: &[Phase { gates: &[0, 1, 2], from_input: &[true, true, false], slots: &[0, 1, 3] }],
         kept: 4,
         input_slots: &[0, 1, 2],

@@ -24,7 +24,7 @@ pub struct Lstm;
 
 impl Formula for Lstm {
     const FORM: &'static Form = &Form {
-        spec: Spec { name: "lstm", gates: 4, states: 2, vectors: 0 },
+        spec: Spec { name: "lstm", gates: 4, states: 2, vectors: 0, remember: Some((1, true)) },
         phases: &[Phase { gates: &[0, 1, 2, 3], from_input: &[true; 4], slots: &[0, 1, 2, 3] }],
         kept: 4,
         input_slots: &[0, 1, 2, 3],

@@ -22,7 +22,7 @@ pub struct Mgu;
 impl Formula for Mgu {
     // Kept: f, n, and on the way back the gradient of f past the products.
     const FORM: &'static Form = &Form {
-        spec: Spec { name: "mgu", gates: 2, states: 1, vectors: 0 },
+        spec: Spec { name: "mgu", gates: 2, states: 1, vectors: 0, remember: Some((0, false)) },
         phases: &[
             Phase { gates: &[0], from_input: &[true], slots: &[0] },
             Phase { gates: &[1], from_input: &[true], slots: &[1] },

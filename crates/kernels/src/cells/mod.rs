@@ -51,6 +51,9 @@ pub struct Spec {
     pub states: usize,
     /// Diagonal weights, vectors of the hidden size: peepholes.
     pub vectors: usize,
+    /// The gate that keeps the state when it is open, or, with `false`, when it is
+    /// shut; none without gates.
+    pub remember: Option<(usize, bool)>,
 }
 
 impl Spec {

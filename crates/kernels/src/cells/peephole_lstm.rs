@@ -24,7 +24,13 @@ pub struct PeepholeLstm;
 
 impl Formula for PeepholeLstm {
     const FORM: &'static Form = &Form {
-        spec: Spec { name: "peephole-lstm", gates: 4, states: 2, vectors: 3 },
+        spec: Spec {
+            name: "peephole-lstm",
+            gates: 4,
+            states: 2,
+            vectors: 3,
+            remember: Some((1, true)),
+        },
         phases: &[Phase { gates: &[0, 1, 2, 3], from_input: &[true; 4], slots: &[0, 1, 2, 3] }],
         kept: 4,
         input_slots: &[0, 1, 2, 3],

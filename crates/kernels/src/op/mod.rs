@@ -5,12 +5,14 @@
 //! reads its arguments where they lie, and makes no gradient that nobody wants.
 
 mod crf;
+mod layer;
 mod linear;
 mod loss;
 mod recurrent;
 mod scale;
 
 pub use crf::crf_loss;
+pub use layer::{highway, layer_norm};
 pub use linear::linear;
 pub use loss::softmax_loss;
 pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};

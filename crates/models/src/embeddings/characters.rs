@@ -1,6 +1,6 @@
 //! Character features: a BiLSTM over a word's characters.
 
-use glossator_nn::{CellKind, Keep, PackedRnn, Precision, RnnInput, RnnShape, Weights};
+use glossator_nn::{Between, CellKind, Keep, PackedRnn, Precision, RnnInput, RnnShape, Weights};
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ impl CharactersConfig {
             hidden_dim: self.hidden_dim,
             n_layers: 1,
             bidirectional: true,
+            between: Between::default(),
+            learned_state: false,
         }
     }
 }

@@ -10,7 +10,9 @@ use std::{
 
 use candle_core::{Device, Tensor};
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Embedding as Table, ParamSet, Precision, Rng, Rnn, Weights, embed, init};
+use glossator_nn::{
+    Embedding as Table, ParamSet, Precision, Rng, Rnn, RnnInit, Weights, embed, init,
+};
 use glossator_text::{Dictionary, Sentence, batch};
 
 use super::{
@@ -317,7 +319,8 @@ impl Prepared {
                 let values = init::uniform(rng, items * dim, (3.0 / dim as f32).sqrt());
                 let name = format!("{prefix}.characters");
                 let table = Table::new(params, &name, values, dim)?;
-                let rnn = Rnn::new(params, &format!("{prefix}.rnn"), config.shape(), rng)?;
+                let (name, first) = (format!("{prefix}.rnn"), RnnInit::default());
+                let rnn = Rnn::new(params, &name, config.shape(), first, rng)?;
                 let ids = CharacterIds::new(&dictionary);
                 Ok(Box::new(TrainedCharacters { config: config.clone(), ids, table, rnn }))
             }

@@ -1,11 +1,13 @@
 //! What a language model is made of.
 
 use glossator_hub::StoredPrecision;
-use glossator_nn::{CellKind, RnnShape};
+use glossator_nn::{Between, CellKind, RnnInit, RnnShape};
 use serde::{Deserialize, Serialize};
 
 use super::TextScore;
-use crate::limits::{MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, share};
+use crate::limits::{
+    ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default, share,
+};
 
 /// Kind of the model in its `config.json`.
 pub(crate) const KIND: &str = "language-model";
@@ -37,6 +39,21 @@ pub struct LanguageModelConfig {
     /// The recurrent cell.
     #[serde(serialize_with = "cell_name", deserialize_with = "cell_of_name")]
     pub cell: CellKind,
+    /// How what a layer reads goes on beside what it computes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub connection: ConnectionKind,
+    /// Whether what a layer puts out is normalised before the next one reads it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub layer_norm: bool,
+    /// Whether the first state is trained, else it is zero.
+    #[serde(skip_serializing_if = "is_default")]
+    pub learned_state: bool,
+    /// Training begins with orthogonal recurrent weights, else with uniform ones.
+    #[serde(skip_serializing_if = "is_default")]
+    pub orthogonal: bool,
+    /// Added to the first bias of the gate that keeps the state.
+    #[serde(skip_serializing_if = "is_default")]
+    pub forget_bias: f32,
     /// Dimensions of a linear layer behind the recurrent ones; left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub projection_dim: Option<usize>,
@@ -66,6 +83,11 @@ impl Default for LanguageModelConfig {
             embedding_dim: 100,
             layers: 1,
             cell: CellKind::Lstm,
+            connection: ConnectionKind::None,
+            layer_norm: false,
+            learned_state: false,
+            orthogonal: false,
+            forget_bias: 0.0,
             projection_dim: None,
             dropout: 0.1,
             sequence_length: 250,
@@ -94,6 +116,9 @@ impl LanguageModelConfig {
         if !count(self.layers, MAX_PARTS) {
             return Some(("language_model.layers", from_one(MAX_PARTS)));
         }
+        if !self.forget_bias.is_finite() {
+            return Some(("language_model.forget_bias", "must be a finite number".to_owned()));
+        }
         let parts =
             [("language_model.dropout", self.dropout), ("language_model.unknown", self.unknown)];
         if let Some((key, _)) = parts.into_iter().find(|(_, value)| !share(*value)) {
@@ -107,6 +132,11 @@ impl LanguageModelConfig {
         (!few).then(|| ("language_model.max_characters", from_one(1 << 20)))
     }
 
+    /// First values of the recurrent layers.
+    pub(crate) fn first_values(&self) -> RnnInit {
+        RnnInit { orthogonal: self.orthogonal, forget_bias: self.forget_bias }
+    }
+
     /// Shape of the recurrent layers.
     pub(crate) fn rnn(&self) -> RnnShape {
         RnnShape {
@@ -114,6 +144,8 @@ impl LanguageModelConfig {
             input_dim: self.embedding_dim,
             hidden_dim: self.hidden_dim,
             n_layers: self.layers,
+            between: Between { connection: self.connection.into(), layer_norm: self.layer_norm },
+            learned_state: self.learned_state,
             bidirectional: false,
         }
     }

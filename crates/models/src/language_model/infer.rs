@@ -213,8 +213,8 @@ impl LanguageModel {
     }
 
     /// The zero state of so many sequences.
-    pub(super) fn zero_state(&self, sequences: usize) -> RnnState {
-        self.rnn.zero_state(sequences)
+    pub(super) fn first_state(&self, sequences: usize) -> RnnState {
+        self.rnn.first_state(sequences)
     }
 
     /// An error about the numbers of this model.

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use glossator_hub::StoredPrecision;
-use glossator_nn::{CellKind, RnnShape};
+use glossator_nn::{Between, CellKind, RnnInit, RnnShape};
 use glossator_text::tags::Scheme;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig},
-    limits::{MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, share},
+    limits::{
+        ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default,
+        share,
+    },
 };
 
 /// Kind of the model in its `config.json`.
@@ -26,6 +29,21 @@ pub struct TaggerConfig {
     /// The recurrent cell.
     #[serde(serialize_with = "cell_name", deserialize_with = "cell_of_name")]
     pub cell: CellKind,
+    /// How what a layer reads goes on beside what it computes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub connection: ConnectionKind,
+    /// Whether what a layer puts out is normalised before the next one reads it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub layer_norm: bool,
+    /// Whether the first state is trained, else it is zero.
+    #[serde(skip_serializing_if = "is_default")]
+    pub learned_state: bool,
+    /// Training begins with orthogonal recurrent weights, else with uniform ones.
+    #[serde(skip_serializing_if = "is_default")]
+    pub orthogonal: bool,
+    /// Added to the first bias of the gate that keeps the state.
+    #[serde(skip_serializing_if = "is_default")]
+    pub forget_bias: f32,
     /// A CRF over the tags, else each word by itself.
     pub crf: bool,
     /// How spans are written as tags.
@@ -52,6 +70,11 @@ impl Default for TaggerConfig {
             hidden_dim: 256,
             layers: 1,
             cell: CellKind::Lstm,
+            connection: ConnectionKind::None,
+            layer_norm: false,
+            learned_state: false,
+            orthogonal: false,
+            forget_bias: 0.0,
             crf: true,
             scheme: Scheme::Bioes,
             reprojection: true,
@@ -74,12 +97,19 @@ impl TaggerConfig {
         self.reprojection.then(|| self.reprojection_dim.unwrap_or(dim))
     }
 
+    /// First values of the recurrent layers.
+    pub(crate) fn first_values(&self) -> RnnInit {
+        RnnInit { orthogonal: self.orthogonal, forget_bias: self.forget_bias }
+    }
+
     pub(super) fn rnn(&self, input_dim: usize) -> RnnShape {
         RnnShape {
             cell: self.cell,
             input_dim,
             hidden_dim: self.hidden_dim,
             n_layers: self.layers,
+            between: Between { connection: self.connection.into(), layer_norm: self.layer_norm },
+            learned_state: self.learned_state,
             bidirectional: true,
         }
     }
@@ -98,6 +128,9 @@ impl TaggerConfig {
         }
         if !count(self.layers, MAX_PARTS) {
             return Some(("tagger.layers", from_one(MAX_PARTS)));
+        }
+        if !self.forget_bias.is_finite() {
+            return Some(("tagger.forget_bias", "must be a finite number".to_owned()));
         }
         if !share(self.word_dropout) {
             return Some(("tagger.word_dropout", part()));

@@ -1,12 +1,15 @@
 //! Recurrent layers with packed weights.
 
+use std::borrow::Cow;
+
 use glossator_kernels::{
     Direction, Isa, Schedule,
     cells::{self, Batch, CellWeights, Input, Precision, Sink},
+    layer::{highway, layer_norm},
 };
 
-use super::{RnnShape, tensors};
-use crate::{Result, Weights};
+use super::{Connection, RnnShape, highway_name, norm_name, state_name, tensors};
+use crate::{PackedLinear, Result, Weights};
 
 /// Rows of a batch: enough to read the weights, which may not fit the cache,
 /// once for many sentences.
@@ -62,10 +65,24 @@ pub struct RnnState(Vec<Vec<f32>>);
 #[derive(Clone, Debug)]
 pub struct PackedRnn {
     shape: RnnShape,
-    layers: Vec<Vec<CellWeights>>,
+    layers: Vec<Layer>,
     /// The input side of the first layer for every row of a table, one a
     /// direction; none if its input is no table.
     tables: Vec<Vec<f32>>,
+}
+
+/// A layer of the stack.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// Weights of each direction.
+    directions: Vec<CellWeights>,
+    /// First state of each direction, `[states, hidden_dim]`; none if it is
+    /// zeros.
+    states: Vec<Vec<f32>>,
+    /// The gate of the highway around it.
+    highway: Option<PackedLinear>,
+    /// Scale and shift of the normalisation behind it.
+    norm: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl PackedRnn {
@@ -100,7 +117,7 @@ impl PackedRnn {
     }
 
     fn build(
-        weights: &mut Weights,
+        stored: &mut Weights,
         prefix: &str,
         shape: RnnShape,
         precision: Precision,
@@ -109,10 +126,10 @@ impl PackedRnn {
         let (cell, isa) = (shape.cell.cell(), Isa::detect());
         let (mut layers, mut tables) = (Vec::new(), Vec::new());
         for layer in 0..shape.n_layers {
-            let mut directions = Vec::new();
+            let (mut directions, mut states) = (Vec::new(), Vec::new());
             for &direction in shape.directions() {
                 let names = tensors(prefix, &shape, layer, direction).into_iter();
-                let values = names.map(|(name, dims)| weights.take(&name, &dims));
+                let values = names.map(|(name, dims)| stored.take(&name, &dims));
                 let values = values.collect::<Result<Vec<_>>>()?;
                 let mut weights = cells::Weights {
                     input_dim: shape.layer_input(layer),
@@ -128,21 +145,53 @@ impl PackedRnn {
                     (weights.input_dim, weights.weight_ih) = (0, &[]);
                 }
                 directions.push(cell.pack(&weights, isa, precision)?);
+                if shape.learned_state {
+                    let size = [cell.spec().states, shape.hidden_dim];
+                    let name = state_name(prefix, layer, direction);
+                    states.push(stored.take(&name, &size)?);
+                }
             }
-            layers.push(directions);
+            let width = shape.output_dim();
+            let highway =
+                (layer > 0 && shape.between.connection == Connection::Highway).then(|| {
+                    let name = highway_name(prefix, layer);
+                    PackedLinear::new(stored, &name, width, width, precision)
+                });
+            let norm = (layer + 1 < shape.n_layers && shape.between.layer_norm).then(|| {
+                let name = norm_name(prefix, layer);
+                let scale = stored.take(&format!("{name}.weight"), &[width])?;
+                Ok::<_, crate::Error>((scale, stored.take(&format!("{name}.bias"), &[width])?))
+            });
+            let (highway, norm) = (highway.transpose()?, norm.transpose()?);
+            layers.push(Layer { directions, states, highway, norm });
         }
         Ok(Self { shape, layers, tables })
     }
 
-    /// The zero state of so many sequences.
-    pub fn zero_state(&self, sequences: usize) -> RnnState {
+    /// The first state of so many sequences: trained, or zeros.
+    pub fn first_state(&self, sequences: usize) -> RnnState {
+        let layers = 0..self.layers.len();
+        RnnState(layers.flat_map(|layer| self.first_of_layer(layer, sequences)).collect())
+    }
+
+    /// The same of each direction of a layer.
+    fn first_of_layer(&self, layer: usize, sequences: usize) -> Vec<Vec<f32>> {
         let states = self.shape.cell.cell().spec().states;
-        let one = vec![0.0; states * sequences * self.shape.hidden_dim];
-        RnnState(vec![one; self.shape.n_layers * self.shape.directions().len()])
+        if !self.shape.learned_state {
+            let zeros = vec![0.0; states * sequences * self.shape.hidden_dim];
+            return vec![zeros; self.shape.directions().len()];
+        }
+        let of_one = self.layers[layer].states.iter();
+        of_one
+            .map(|state| {
+                let states = state.chunks_exact(self.shape.hidden_dim);
+                states.flat_map(|state| state.repeat(sequences)).collect()
+            })
+            .collect()
     }
 
     /// Hidden states of the last layer, `[tokens, output_dim]`, of unpadded
-    /// sequences `x`, `[tokens, input_dim]`, from a zero state.
+    /// sequences `x`, `[tokens, input_dim]`, from the first state.
     ///
     /// # Errors
     /// If `x` does not hold the tokens that `lengths` add up to.
@@ -150,9 +199,9 @@ impl PackedRnn {
         self.read(RnnInput::Rows(x), lengths, None, Keep::Tokens)
     }
 
-    /// Hidden states of the last layer, those that are asked for, of unpadded
+    /// Output of the last layer, as far as it is asked for, of unpadded
     /// sequences. They begin with `state`, if there is one, and leave their
-    /// last states in it; else with zeros.
+    /// last states in it; else with the first state.
     ///
     /// # Errors
     /// If the input does not hold the tokens that `lengths` add up to, an id
@@ -173,17 +222,21 @@ impl PackedRnn {
         }
         let n_directions = self.shape.directions().len();
         let mut hidden: Option<Vec<f32>> = None;
-        for (layer, directions) in self.layers.iter().enumerate() {
+        for (layer, parts) in self.layers.iter().enumerate() {
             let keep = if layer + 1 < self.layers.len() { Keep::Tokens } else { keep };
+            let mut own = match &state {
+                None if self.shape.learned_state => self.first_of_layer(layer, lengths.len()),
+                _ => Vec::new(),
+            };
             let states = match &mut state {
                 Some(state) => {
                     let first = layer * n_directions;
                     state.0.get_mut(first..first + n_directions).unwrap_or_default()
                 }
-                None => &mut [],
+                None => &mut own,
             };
             let mut inputs = Vec::with_capacity(n_directions);
-            for (number, weights) in directions.iter().enumerate() {
+            for (number, weights) in parts.directions.iter().enumerate() {
                 inputs.push(match (&hidden, input) {
                     (Some(rows), _) => Projected::Rows(weights.project(rows, tokens)?),
                     (None, RnnInput::Rows(rows)) => Projected::Rows(weights.project(rows, tokens)?),
@@ -192,9 +245,40 @@ impl PackedRnn {
                     }
                 });
             }
-            hidden = Some(self.scan(layer, lengths, inputs, states, keep)?);
+            let new = self.scan(layer, lengths, inputs, states, keep)?;
+            hidden = Some(self.connected(parts, new, hidden.as_deref(), keep));
         }
         Ok(hidden.unwrap_or_default())
+    }
+
+    /// What a layer puts out, given what it computed and what it read; final
+    /// states are what they are.
+    fn connected(
+        &self,
+        layer: &Layer,
+        mut new: Vec<f32>,
+        old: Option<&[f32]>,
+        keep: Keep<'_>,
+    ) -> Vec<f32> {
+        let connection = self.shape.between.connection;
+        if let Some(old) = old.filter(|_| connection != Connection::None) {
+            let old = match keep {
+                Keep::Last => return new,
+                Keep::Tokens => Cow::Borrowed(old),
+                Keep::At(rows) => Cow::Owned(chosen(old, rows, new.len(), self.shape.output_dim())),
+            };
+            match &layer.highway {
+                Some(gate) => {
+                    let open = gate.apply(&old, old.len() / self.shape.output_dim());
+                    highway(&mut new, &old, &open);
+                }
+                None => new.iter_mut().zip(&*old).for_each(|(new, old)| *new += old),
+            }
+        }
+        if let Some((scale, shift)) = &layer.norm {
+            layer_norm(&mut new, scale, shift);
+        }
+        new
     }
 
     /// Scans all directions of a layer, in parallel; `states` is empty or has
@@ -211,7 +295,7 @@ impl PackedRnn {
         let mut matrices = vec![vec![0.0; rows * dim]; inputs.len()];
         let mut states = states.iter_mut();
         let mut work = Vec::new();
-        let directions = self.layers[layer].iter().zip(self.shape.directions());
+        let directions = self.layers[layer].directions.iter().zip(self.shape.directions());
         for (((weights, &direction), input), values) in directions.zip(inputs).zip(&mut matrices) {
             work.push((weights, direction, input, values, states.next()));
         }
@@ -255,6 +339,17 @@ impl Projected<'_> {
             Self::Table(table, ids) => Input::Table { table, ids },
         }
     }
+}
+
+/// Some rows of `width` values of a matrix, as [`Keep::At`] says.
+fn chosen(matrix: &[f32], rows: &[u32], len: usize, width: usize) -> Vec<f32> {
+    let mut out = vec![0.0; len];
+    for (from, &row) in matrix.chunks_exact(width).zip(rows) {
+        if row != Keep::NONE {
+            out[row as usize * width..][..width].copy_from_slice(from);
+        }
+    }
+    out
 }
 
 /// Matrices of `dim` columns as one.

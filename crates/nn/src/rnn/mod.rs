@@ -4,7 +4,7 @@ mod infer;
 mod train;
 
 pub use infer::{Keep, PackedRnn, RnnInput, RnnState};
-pub use train::{Rnn, RnnOutput};
+pub use train::{Rnn, RnnInit, RnnOutput};
 
 use glossator_kernels::{
     Direction,
@@ -24,6 +24,34 @@ pub struct RnnShape {
     pub n_layers: usize,
     /// Whether each layer also reads backward.
     pub bidirectional: bool,
+    /// What stands between the layers.
+    pub between: Between,
+    /// Whether sequences begin with a trained state, not with zeros.
+    pub learned_state: bool,
+}
+
+/// What stands between the layers of a stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// How what a layer reads goes on beside what it computes, but for the
+    /// first layer.
+    pub connection: Connection,
+    /// Whether what a layer puts out is normalised (Ba et al., 2016) before the
+    /// next one reads it.
+    pub layer_norm: bool,
+}
+
+/// How what a layer reads goes on beside what it computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// Not at all.
+    #[default]
+    None,
+    /// It is added (He et al., 2016).
+    Residual,
+    /// A gate chooses between the two, feature by feature (Srivastava et al.,
+    /// 2015).
+    Highway,
 }
 
 impl RnnShape {
@@ -42,6 +70,21 @@ impl RnnShape {
     fn layer_input(&self, layer: usize) -> usize {
         if layer == 0 { self.input_dim } else { self.output_dim() }
     }
+}
+
+/// Names of the trained state of one direction of one layer, of the highway
+/// around a layer and of the normalisation behind it.
+fn state_name(prefix: &str, layer: usize, direction: Direction) -> String {
+    let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
+    format!("{prefix}.initial_l{layer}{suffix}")
+}
+
+fn highway_name(prefix: &str, layer: usize) -> String {
+    format!("{prefix}.highway_l{layer}")
+}
+
+fn norm_name(prefix: &str, layer: usize) -> String {
+    format!("{prefix}.norm_l{layer}")
 }
 
 /// Name of all weights of one direction of one layer.

@@ -9,22 +9,53 @@ use glossator_kernels::{
     op::{self, RecurrentInput},
 };
 
-use super::{RnnShape, group_name, tensors};
-use crate::{ParamSet, Result, Rng, dropout, init};
+use super::{Connection, RnnShape, group_name, highway_name, norm_name, state_name, tensors};
+use crate::{Linear, ParamSet, Result, Rng, dropout, init};
+
+/// Places in the weights of a direction.
+const WEIGHT_HH: usize = 1;
+const BIAS_IH: usize = 2;
+/// First bias of the gate of a highway: at first it lets its input go on.
+const SHUT: f32 = -1.0;
 
 /// A stack of recurrent layers, trained.
 #[derive(Clone, Debug)]
 pub struct Rnn {
     shape: RnnShape,
     precision: Precision,
-    /// Weights of each direction of each layer, as [`op::recurrent`] takes them.
-    layers: Vec<Vec<Var>>,
+    layers: Vec<Layer>,
+}
+
+/// A layer of the stack.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// Weights of each direction, as [`op::recurrent`] takes them.
+    weights: Vec<Var>,
+    /// Trained first states of each direction, `[states, hidden_dim]`; none if
+    /// they are zeros.
+    states: Vec<Var>,
+    /// The gate of the highway around it.
+    highway: Option<Linear>,
+    /// Scale and shift of the normalisation behind it.
+    norm: Option<(Var, Var)>,
+}
+
+/// First values of a stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RnnInit {
+    /// Orthogonal recurrent weights, gate by gate (Saxe et al., 2014), not
+    /// uniform ones.
+    pub orthogonal: bool,
+    /// Added to the bias of the gate that keeps the state, so that it is open at
+    /// first (Gers et al., 2000; Jozefowicz et al., 2015).
+    pub forget_bias: f32,
 }
 
 /// What [`Rnn::forward`] computes.
 #[derive(Clone, Debug)]
 pub struct RnnOutput {
-    /// Hidden states of the last layer, `[tokens, output_dim]`.
+    /// Output of the last layer, `[tokens, output_dim]`: its hidden states and
+    /// what the connection adds to them.
     pub hidden: Tensor,
     /// Final hidden states of the last layer, `[sequences, output_dim]`: that of
     /// the forward direction after the last token, of the backward one after
@@ -37,7 +68,8 @@ pub struct RnnOutput {
 
 impl Rnn {
     /// Makes the parameters of the stack, named as PyTorch names them under
-    /// `prefix`, uniform within `1 / sqrt(hidden_dim)`.
+    /// `prefix`, uniform within `1 / sqrt(hidden_dim)` unless `first` says
+    /// otherwise.
     ///
     /// # Errors
     /// If a name is taken.
@@ -45,22 +77,53 @@ impl Rnn {
         params: &mut ParamSet,
         prefix: &str,
         shape: RnnShape,
+        first: RnnInit,
         rng: &mut Rng,
     ) -> Result<Self> {
         let bound = 1.0 / (shape.hidden_dim as f32).sqrt();
+        let spec = shape.cell.cell().spec();
+        let (dim, width) = (shape.hidden_dim, shape.output_dim());
         let mut layers = Vec::new();
         for layer in 0..shape.n_layers {
-            let mut directions = Vec::new();
+            let (mut weights, mut states) = (Vec::new(), Vec::new());
             for &direction in shape.directions() {
                 let group = tensors(prefix, &shape, layer, direction).into_iter();
                 let group = group.map(|(name, dims)| {
                     let values = init::uniform(rng, dims.iter().product(), bound);
                     (name, dims, values)
                 });
-                let name = group_name(prefix, layer, direction);
-                directions.push(params.add_group(&name, group.collect())?);
+                let mut group: Vec<_> = group.collect();
+                if first.orthogonal {
+                    let gates = (0..spec.gates).flat_map(|_| init::orthogonal(rng, dim));
+                    group[WEIGHT_HH].2 = gates.collect();
+                }
+                if let Some((gate, is_open)) = spec.remember {
+                    let by = if is_open { first.forget_bias } else { -first.forget_bias };
+                    group[BIAS_IH].2[gate * dim..(gate + 1) * dim]
+                        .iter_mut()
+                        .for_each(|b| *b += by);
+                }
+                weights.push(params.add_group(&group_name(prefix, layer, direction), group)?);
+                if shape.learned_state {
+                    let zeros = vec![0.0; spec.states * dim];
+                    let name = state_name(prefix, layer, direction);
+                    states.push(params.add(&name, zeros, (spec.states, dim))?);
+                }
             }
-            layers.push(directions);
+            let is_highway = layer > 0 && shape.between.connection == Connection::Highway;
+            let highway = is_highway.then(|| {
+                let values = init::xavier(rng, width, width);
+                let name = highway_name(prefix, layer);
+                Linear::with_weight(params, &name, values, width, SHUT)
+            });
+            let is_normed = layer + 1 < shape.n_layers && shape.between.layer_norm;
+            let norm = is_normed.then(|| -> Result<_> {
+                let name = norm_name(prefix, layer);
+                let scale = params.add(&format!("{name}.weight"), vec![1.0; width], width)?;
+                Ok((scale, params.add(&format!("{name}.bias"), vec![0.0; width], width)?))
+            });
+            let (highway, norm) = (highway.transpose()?, norm.transpose()?);
+            layers.push(Layer { weights, states, highway, norm });
         }
         Ok(Self { shape, precision: Precision::F32, layers })
     }
@@ -72,7 +135,7 @@ impl Rnn {
         Self { precision, ..self }
     }
 
-    /// Reads unpadded sequences from a zero state.
+    /// Reads unpadded sequences from the first state.
     ///
     /// `x`: `[tokens, input_dim]`; `lengths`: tokens of each sequence; between
     /// layers a share `p` of the features is dropped, locked a sequence.
@@ -89,20 +152,25 @@ impl Rnn {
         self.forward_from(
             RecurrentInput::Rows(x),
             lengths,
-            &self.zero_states(lengths.len())?,
+            &self.first_states(lengths.len())?,
             p,
             rng,
         )
     }
 
-    /// The zero states of so many sequences, as
+    /// The first states of so many sequences, trained ones or zeros, as
     /// [`forward_from`](Self::forward_from) takes them.
     ///
     /// # Errors
     /// If Candle cannot make a tensor.
-    pub fn zero_states(&self, sequences: usize) -> Result<Vec<Tensor>> {
+    pub fn first_states(&self, sequences: usize) -> Result<Vec<Tensor>> {
         let states = self.shape.cell.cell().spec().states;
         let shape = (states, sequences, self.shape.hidden_dim);
+        if self.shape.learned_state {
+            let all = self.layers.iter().flat_map(|layer| &layer.states);
+            let all = all.map(|state| state.unsqueeze(1)?.broadcast_as(shape)?.contiguous());
+            return Ok(all.collect::<candle_core::Result<_>>()?);
+        }
         let zeros = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
         Ok(vec![zeros; self.shape.n_layers * self.shape.directions().len()])
     }
@@ -125,14 +193,14 @@ impl Rnn {
         let mut states = states.iter();
         let (RecurrentInput::Rows(x) | RecurrentInput::Table { table: x, .. }) = input;
         let mut output = RnnOutput { hidden: x.clone(), last: x.clone(), states: Vec::new() };
-        for (layer, directions) in self.layers.iter().enumerate() {
-            let dropped = match layer {
+        for (number, layer) in self.layers.iter().enumerate() {
+            let dropped = match number {
                 0 => output.hidden.clone(),
                 _ => dropout::locked(&output.hidden, lengths, p, rng)?,
             };
-            let input = if layer == 0 { input } else { RecurrentInput::Rows(&dropped) };
+            let input = if number == 0 { input } else { RecurrentInput::Rows(&dropped) };
             let (mut hidden, mut last) = (Vec::new(), Vec::new());
-            for (weights, &direction) in directions.iter().zip(shape.directions()) {
+            for (weights, &direction) in layer.weights.iter().zip(shape.directions()) {
                 let Some(initial) = states.next() else {
                     let error = candle_core::Error::msg("a state for each direction of each layer");
                     return Err(error.into());
@@ -144,8 +212,17 @@ impl Rnn {
                 last.push(scanned.last.get(0)?);
                 output.states.push(scanned.last);
             }
-            output.hidden = Tensor::cat(&hidden, 1)?;
             output.last = Tensor::cat(&last, 1)?;
+            let new = Tensor::cat(&hidden, 1)?;
+            let connected = match (shape.between.connection, &layer.highway) {
+                (Connection::Residual, _) if number > 0 => (new + &dropped)?,
+                (_, Some(gate)) => op::highway(&new, &dropped, &gate.forward(&dropped)?)?,
+                _ => new,
+            };
+            output.hidden = match &layer.norm {
+                Some((scale, shift)) => op::layer_norm(&connected, scale, shift)?,
+                None => connected,
+            };
         }
         Ok(output)
     }

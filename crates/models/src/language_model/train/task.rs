@@ -55,16 +55,17 @@ impl<'a> LanguageModelTask<'a> {
         let values = init::uniform(rng, items * shape.embedding_dim, BOUND);
         let encoder = Embedding::new(&mut params, "encoder", values, shape.embedding_dim)?;
         let precision = products(config.training.precision);
-        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), rng)?.in_precision(precision);
+        let rnn = Rnn::new(&mut params, "rnn", shape.rnn(), shape.first_values(), rng)?
+            .in_precision(precision);
         let mut project = |dim: usize| {
             let bound = (3.0 / (shape.hidden_dim + dim) as f32).sqrt();
             let values = init::uniform(rng, shape.hidden_dim * dim, bound);
-            let layer = Linear::with_weight(&mut params, "proj", values, dim);
+            let layer = Linear::with_weight(&mut params, "proj", values, dim, 0.0);
             layer.map(|layer| layer.in_precision(precision))
         };
         let projection = shape.projection_dim.map(&mut project).transpose()?;
         let values = init::uniform(rng, items * shape.dim(), BOUND);
-        let decoder = Linear::with_weight(&mut params, "decoder", values, items)?;
+        let decoder = Linear::with_weight(&mut params, "decoder", values, items, 0.0)?;
         let decoder = decoder.in_precision(precision);
         for entry in weights.iter() {
             params.set_values(entry.name, &entry.values()?)?;
@@ -100,7 +101,7 @@ impl<'a> LanguageModelTask<'a> {
     fn window_loss(&mut self, window: &Window, rng: &mut Rng) -> Result<Loss> {
         let ids = self.streams.ids(window)?;
         if window.first == 0 {
-            self.states = self.rnn.zero_states(ids.lengths.len())?;
+            self.states = self.rnn.first_states(ids.lengths.len())?;
         }
         let p = self.model.language_model.dropout;
         let read = self.read(&ids, p, rng)?;

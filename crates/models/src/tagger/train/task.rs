@@ -67,7 +67,8 @@ impl<'a> TaggerTask<'a> {
             None => None,
         };
         let shape = tagger.rnn(reprojected.unwrap_or(dim));
-        let rnn = Rnn::new(&mut params, "rnn", shape, rng)?.in_precision(precision);
+        let first = tagger.first_values();
+        let rnn = Rnn::new(&mut params, "rnn", shape, first, rng)?.in_precision(precision);
         let n = labels.len();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
         let transitions = match tagger.crf {
