@@ -219,3 +219,27 @@ fn a_given_dictionary_holds_single_characters() {
     let model = load(&trained.folder).unwrap();
     assert!(model.dictionary().len() == 5 && model.knows('e') && !model.knows('a'));
 }
+
+#[test]
+fn every_cell_and_stack_learns_to_predict_and_resumes_from_any_character() {
+    let folder = folder();
+    let cells = ["elman", "elman-relu", "peephole-lstm", "gru", "cho-gru", "mgu"];
+    let stack = [
+        "language_model.layers=2",
+        "language_model.connection=highway",
+        "language_model.layer_norm=true",
+        "language_model.learned_state=true",
+    ];
+    for (cell, stack) in cells.iter().flat_map(|cell| [(cell, &[][..]), (cell, &stack[..])]) {
+        let name = format!("{cell}-{}", stack.len());
+        let setting = format!("language_model.cell={cell}");
+        let settings = [&[setting.as_str()], stack].concat();
+        let trained = complete(folder.path(), CONFIG, &name, &settings);
+        let model = load(&trained.folder).unwrap();
+        let learnt = model.score(&text(3, 60)).unwrap();
+        assert!(learnt.bits_per_character() < 2.0, "{name}: {learnt}");
+        // What training scored, inference scores.
+        let dev = std::fs::read_to_string(folder.path().join("dev.txt")).unwrap();
+        assert_eq!(model.score(&dev).unwrap(), score(&trained.dev), "{name}");
+    }
+}

@@ -351,3 +351,36 @@ fn a_damaged_model_is_refused_by_name() {
     let (folder, _) = world();
     assert!(load(&folder.join("absent")).unwrap_err().to_string().contains("no model"));
 }
+
+#[test]
+fn every_cell_learns_the_small_world() {
+    let (folder, _) = world();
+    for cell in ["elman", "elman-relu", "lstm", "peephole-lstm", "gru", "cho-gru", "mgu"] {
+        let cell = format!("tagger.cell={cell}");
+        let trained = train(folder, &cell, &[&cell, "training.max_grad_value=0.5"]);
+        assert!(report(&trained.dev).micro.f1 > 90.0, "{cell}: {}", trained.dev);
+        let document = load(&trained.folder).unwrap().tag("Ada Feld left Old Lund.").unwrap();
+        assert_eq!(document.spans().count(), 2, "{cell}");
+    }
+}
+
+#[test]
+fn stacks_of_layers_learn_the_small_world_and_are_saved_whole() {
+    let (folder, _) = world();
+    for connection in ["none", "residual", "highway"] {
+        let connection = format!("tagger.connection={connection}");
+        let settings = [
+            connection.as_str(),
+            "tagger.layers=2",
+            "tagger.cell=gru",
+            "tagger.layer_norm=true",
+            "tagger.learned_state=true",
+            "tagger.orthogonal=true",
+            "tagger.forget_bias=1.0",
+        ];
+        let trained = train(folder, &connection, &settings);
+        assert!(report(&trained.dev).micro.f1 > 80.0, "{connection}: {}", trained.dev);
+        let document = load(&trained.folder).unwrap().tag("Ada Feld left Old Lund.").unwrap();
+        assert!(document.spans().count() >= 2, "{connection}");
+    }
+}

@@ -200,3 +200,32 @@ fn first_values_are_orthogonal_and_remember_if_asked() {
         assert!(hidden.iter().all(|h| h.abs() < 1e-2), "{cell:?} {hidden:?}");
     }
 }
+
+#[test]
+fn the_flow_of_gradients_is_that_of_the_last_output() {
+    for cell in CellKind::ALL {
+        let (rnn, weights) = trained(RnnShape { cell, ..lstm(3, 8, 2, false) });
+        let (x, lengths) = (values(9 * 3, "input"), [5, 0, 4]);
+        let tensor = Tensor::from_slice(&x, (9, 3), &Device::Cpu).unwrap();
+        let flow = rnn.gradient_flow(&tensor, &lengths).unwrap();
+        assert_eq!(flow.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5]);
+        // The first layer's, four tokens before the end of the first sequence,
+        // by finite differences.
+        let shape = RnnShape { cell, ..lstm(3, 8, 2, false) };
+        let packed = PackedRnn::new(&mut weights.clone(), "rnn", shape, Precision::F32).unwrap();
+        let last = |x: &[f32]| -> f64 {
+            let out = packed.apply(x, &[5]).unwrap();
+            out[4 * 8..].iter().map(|&h| f64::from(h)).sum()
+        };
+        let slope = |i: usize| {
+            let moved = |by: f32| {
+                let mut x = x[..15].to_vec();
+                x[i] += by;
+                last(&x)
+            };
+            (moved(1e-2) - moved(-1e-2)) / 2e-2
+        };
+        let want = (0..3).map(|i| slope(i) * slope(i)).sum::<f64>().sqrt();
+        assert!((flow[0][4] - want).abs() < 0.02 * want + 1e-6, "{cell:?}: {} {want}", flow[0][4]);
+    }
+}

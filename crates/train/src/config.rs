@@ -86,6 +86,9 @@ pub struct TrainingConfig {
     pub min_learning_rate: f64,
     /// Gradients are scaled down to this global Euclidean norm; 0: never.
     pub max_grad_norm: f64,
+    /// Each value of a gradient is cut to within this of 0, before its norm is
+    /// limited; 0: never.
+    pub max_grad_value: f64,
     /// How the learning rate changes.
     pub schedule: ScheduleKind,
     /// Part of all steps (of `max_steps`, if these are fewer) during which the
@@ -118,6 +121,7 @@ impl Default for TrainingConfig {
             anneal_factor: 0.5,
             min_learning_rate: 1e-4,
             max_grad_norm: 5.0,
+            max_grad_value: 0.0,
             schedule: ScheduleKind::Plateau,
             warmup: 0.0,
             ema_decay: 0.0,
@@ -151,6 +155,7 @@ impl TrainingConfig {
             self.schedule != ScheduleKind::Plateau || self.learning_rate >= self.min_learning_rate;
         check("min_learning_rate", room, "must not be above learning_rate")?;
         check("max_grad_norm", not_negative(self.max_grad_norm), "must not be negative")?;
+        check("max_grad_value", not_negative(self.max_grad_value), "must not be negative")?;
         check("warmup", unit.contains(&self.warmup), part)?;
         check("ema_decay", unit.contains(&self.ema_decay), part)
     }

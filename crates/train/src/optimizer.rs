@@ -30,6 +30,14 @@ impl Gradients {
         self.0.iter().all(Option::is_none)
     }
 
+    /// Cuts every value to within `limit` of 0.
+    pub(crate) fn clip(&mut self, limit: f64) -> Result<()> {
+        for gradient in self.0.iter_mut().flatten() {
+            *gradient = gradient.clamp(-limit as f32, limit as f32)?;
+        }
+        Ok(())
+    }
+
     /// Euclidean norm over all gradients.
     pub(crate) fn norm(&self) -> Result<f64> {
         let mut sum = 0.0;
@@ -281,6 +289,15 @@ mod tests {
         assert_eq!(weights, want);
         let squares: f64 = wanted.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
         assert_eq!(norm, squares.sqrt(), "whole numbers are added exactly");
+    }
+
+    #[test]
+    fn values_are_cut_on_both_sides() {
+        let params = params(&[0.0; 4]);
+        let mut gradients = gradients(&params, &[3.0, -0.5, -4.0, 0.25]);
+        gradients.clip(0.5).unwrap();
+        // 0.25 + 0.25 + 0.25 + 0.0625
+        assert_eq!(gradients.norm().unwrap(), 0.8125_f64.sqrt());
     }
 
     #[test]

@@ -219,6 +219,8 @@ mod tests {
         let config: TaggerConfig = toml::from_str("cell = \"lstm\"").unwrap();
         assert_eq!(config.cell, CellKind::Lstm);
         let error = toml::from_str::<TaggerConfig>("cell = \"lstn\"").unwrap_err();
-        assert!(error.to_string().contains("expected one of `lstm`"), "{error}");
+        for cell in CellKind::ALL {
+            assert!(error.to_string().contains(cell.cell().spec().name), "{error}");
+        }
     }
 }

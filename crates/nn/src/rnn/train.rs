@@ -189,41 +189,112 @@ impl Rnn {
         p: f32,
         rng: &mut Rng,
     ) -> Result<RnnOutput> {
-        let shape = &self.shape;
-        let mut states = states.iter();
+        let n_directions = self.shape.directions().len();
         let (RecurrentInput::Rows(x) | RecurrentInput::Table { table: x, .. }) = input;
         let mut output = RnnOutput { hidden: x.clone(), last: x.clone(), states: Vec::new() };
-        for (number, layer) in self.layers.iter().enumerate() {
-            let dropped = match number {
-                0 => output.hidden.clone(),
-                _ => dropout::locked(&output.hidden, lengths, p, rng)?,
+        for number in 0..self.layers.len() {
+            let states = states.get(number * n_directions..(number + 1) * n_directions);
+            let states = states.unwrap_or_default();
+            let read = match number {
+                0 => self.layer(number, input, lengths, states)?,
+                _ => {
+                    let dropped = dropout::locked(&output.hidden, lengths, p, rng)?;
+                    self.layer(number, RecurrentInput::Rows(&dropped), lengths, states)?
+                }
             };
-            let input = if number == 0 { input } else { RecurrentInput::Rows(&dropped) };
-            let (mut hidden, mut last) = (Vec::new(), Vec::new());
-            for (weights, &direction) in layer.weights.iter().zip(shape.directions()) {
-                let Some(initial) = states.next() else {
-                    let error = candle_core::Error::msg("a state for each direction of each layer");
-                    return Err(error.into());
-                };
-                let schedule = Arc::new(Schedule::new(lengths, lengths.len(), direction));
-                let scanned =
-                    op::recurrent(shape.cell, &schedule, input, weights, initial, self.precision)?;
-                hidden.push(scanned.hidden);
-                last.push(scanned.last.get(0)?);
-                output.states.push(scanned.last);
-            }
-            output.last = Tensor::cat(&last, 1)?;
-            let new = Tensor::cat(&hidden, 1)?;
-            let connected = match (shape.between.connection, &layer.highway) {
-                (Connection::Residual, _) if number > 0 => (new + &dropped)?,
-                (_, Some(gate)) => op::highway(&new, &dropped, &gate.forward(&dropped)?)?,
-                _ => new,
-            };
-            output.hidden = match &layer.norm {
-                Some((scale, shift)) => op::layer_norm(&connected, scale, shift)?,
-                None => connected,
-            };
+            (output.hidden, output.last) = (read.hidden, read.last);
+            output.states.extend(read.states);
         }
         Ok(output)
+    }
+
+    /// One layer over sequences, and what stands behind it.
+    fn layer(
+        &self,
+        number: usize,
+        input: RecurrentInput<'_>,
+        lengths: &[usize],
+        states: &[Tensor],
+    ) -> Result<RnnOutput> {
+        let (shape, layer) = (&self.shape, &self.layers[number]);
+        if states.len() != shape.directions().len() {
+            let error = candle_core::Error::msg("a state for each direction of each layer");
+            return Err(error.into());
+        }
+        let (mut hidden, mut last, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        let directions = layer.weights.iter().zip(shape.directions()).zip(states);
+        for ((weights, &direction), initial) in directions {
+            let schedule = Arc::new(Schedule::new(lengths, lengths.len(), direction));
+            let scanned =
+                op::recurrent(shape.cell, &schedule, input, weights, initial, self.precision)?;
+            hidden.push(scanned.hidden);
+            last.push(scanned.last.get(0)?);
+            all.push(scanned.last);
+        }
+        let new = Tensor::cat(&hidden, 1)?;
+        let connected = match (input, shape.between.connection, &layer.highway) {
+            (RecurrentInput::Rows(old), Connection::Residual, _) if number > 0 => (new + old)?,
+            (RecurrentInput::Rows(old), _, Some(gate)) => {
+                op::highway(&new, old, &gate.forward(old)?)?
+            }
+            _ => new,
+        };
+        let hidden = match &layer.norm {
+            Some((scale, shift)) => op::layer_norm(&connected, scale, shift)?,
+            None => connected,
+        };
+        Ok(RnnOutput { hidden, last: Tensor::cat(&last, 1)?, states: all })
+    }
+
+    /// How much of the gradient of the last output is left at each distance from
+    /// it: whether it vanishes or explodes (Bengio et al., 1994).
+    ///
+    /// `x`: `[tokens, input_dim]`, read from the first states without dropout.
+    /// For each layer, from the first on, the Euclidean norm of the gradient of
+    /// the sum of the last layer's output after the last token with respect to
+    /// what that layer reads 0, 1, … tokens before it; the mean over the
+    /// sequences that are so long. It is the forward direction that this looks
+    /// at: what a backward one reads of the last token is 0 tokens away.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn gradient_flow(&self, x: &Tensor, lengths: &[usize]) -> Result<Vec<Vec<f64>>> {
+        let states = self.first_states(lengths.len())?;
+        let n_directions = self.shape.directions().len();
+        let states = |layer: usize| &states[layer * n_directions..(layer + 1) * n_directions];
+        let ends = lengths.iter().scan(0_u32, |end, &len| {
+            *end += len as u32;
+            Some((len, *end))
+        });
+        let ends: Vec<(usize, u32)> = ends.filter(|(len, _)| *len > 0).collect();
+        let last: Vec<u32> = ends.iter().map(|(_, end)| end - 1).collect();
+        let last = Tensor::from_vec(last, ends.len(), x.device())?;
+        let mut flows = Vec::new();
+        let mut read = x.detach();
+        for first in 0..self.layers.len() {
+            let input = Var::from_tensor(&read)?;
+            let mut hidden = input.as_tensor().clone();
+            for layer in first..self.layers.len() {
+                let rows = RecurrentInput::Rows(&hidden);
+                hidden = self.layer(layer, rows, lengths, states(layer))?.hidden;
+                if layer == first {
+                    read = hidden.detach();
+                }
+            }
+            let gradients = hidden.index_select(&last, 0)?.sum_all()?.backward()?;
+            let norms = match gradients.get(&input) {
+                Some(gradient) => gradient.sqr()?.sum(1)?.sqrt()?.to_vec1::<f32>()?,
+                None => return Err(candle_core::Error::msg("no gradient").into()),
+            };
+            let longest = ends.iter().map(|(len, _)| *len).max().unwrap_or(0);
+            let mean = |distance: usize| {
+                let at = ends.iter().filter(|(len, _)| distance < *len);
+                let at = at.map(|(_, end)| f64::from(norms[*end as usize - 1 - distance]));
+                let (sum, count) = at.fold((0.0, 0.0), |(sum, n), norm| (sum + norm, n + 1.0));
+                sum / count
+            };
+            flows.push((0..longest).map(mean).collect());
+        }
+        Ok(flows)
     }
 }

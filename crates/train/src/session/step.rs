@@ -16,14 +16,21 @@ impl<T: Task> Session<'_, T> {
         let mean = (loss.sum / loss.count as f64)?;
         let value = f64::from(mean.to_scalar::<f32>()?);
         self.check_finite("loss", value, number)?;
-        let gradients = Gradients::take(self.task.params(), mean.backward()?)?;
+        let mut gradients = Gradients::take(self.task.params(), mean.backward()?)?;
         if gradients.is_empty() {
             return Err(Error::NoGradient { epoch: self.state.epoch, step: number });
         }
         let norm = gradients.norm()?;
         self.check_finite("gradient norm", norm, number)?;
         let rate = self.learning_rate(self.state.cursor);
-        self.update(&gradients, norm, rate, number)?;
+        let clipped = match self.config.max_grad_value {
+            limit if limit > 0.0 => {
+                gradients.clip(limit)?;
+                gradients.norm()?
+            }
+            _ => norm,
+        };
+        self.update(&gradients, clipped, rate, number)?;
 
         self.state.step = number;
         self.state.cursor += 1;
