@@ -169,3 +169,35 @@ fn embed_fails_by_the_book() {
         assert_eq!(bad.names(), ["a.tokens"]);
     }
 }
+
+#[test]
+fn states_are_those_of_every_character() {
+    let (models, folder) = (language_models(), folder());
+    for (direction, beyond) in [("forward", "the cat ".len()), ("backward", "the ".len())] {
+        let model = models.path(direction);
+        let objects = embed(&folder, &model, &["--states"]).objects();
+        let tokens = objects[0]["tokens"].as_array().expect("tokens");
+        let text: String = tokens.iter().filter_map(|token| token["text"].as_str()).collect();
+        assert_eq!(text, "the cat sees the dog .");
+        // At the space beyond a word they are its vector.
+        let words = embed(&folder, &model, &[]).objects();
+        assert_eq!(tokens[beyond - 1]["vector"], words[0]["tokens"][1]["vector"], "{direction}");
+        assert_ne!(tokens[beyond - 1]["vector"], tokens[beyond]["vector"]);
+    }
+}
+
+#[test]
+fn a_page_shows_a_unit_over_the_text() {
+    let folder = Folder::new().with("a.tokens", "a <b & c>\n");
+    let model = language_models().path("forward");
+    let page = ["--states", "--unit", "1", "--to", "html"];
+    let run = embed(&folder, &model, &page);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert_eq!(run.out.matches(" title=\"").count(), "a <b & c>".len());
+    assert!(run.out.contains(">&lt;</span>") && run.out.contains(">&amp;</span>"));
+    assert!(run.out.ends_with("</html>\n"));
+    assert_eq!(embed(&folder, &model, &page[1..]).code, Some(2));
+    let run = embed(&folder, &model, &["--states", "--unit", "99", "--to", "html"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.err.contains("units 0 to 15"), "{}", run.err);
+}

@@ -62,6 +62,15 @@ impl Sentence {
         Sentence { text, tokens, start, ..Sentence::default() }
     }
 
+    /// The same text with its characters (Unicode code points) as tokens, and
+    /// without labels.
+    #[must_use]
+    pub fn by_characters(&self) -> Sentence {
+        let ends = self.text.char_indices().map(|(at, c)| at..at + c.len_utf8());
+        let tokens = ends.collect();
+        Sentence { tokens, layers: Vec::new(), ..self.clone() }
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.text

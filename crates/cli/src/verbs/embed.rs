@@ -1,5 +1,6 @@
 //! `gloss embed`: token vectors.
 
+mod html;
 mod jsonl;
 mod npy;
 mod safetensors;
@@ -26,10 +27,13 @@ const EXAMPLES: &str = "\
 Examples:
   gloss embed -m en-ner -o news.safetensors news.txt
   gloss embed -m ./my-language-model --from tokens --to npy -o words.npy words.txt
-  echo \"The grass is green.\" | gloss embed -m vectors.txt";
+  echo \"The grass is green.\" | gloss embed -m vectors.txt
+  gloss embed -m en-lm-forward --states --unit 7 -o unit7.html news.txt";
 
 /// Values of the vectors of a window of sentences.
 const WINDOW_VALUES: usize = 1 << 24;
+/// Characters of a word, about.
+const CHARACTERS: usize = 8;
 /// Tokens of it at most.
 const MAX_WINDOW: usize = 1 << 16;
 
@@ -55,6 +59,13 @@ pub struct Args {
     /// Format of the output [default: by the ending of the output, else jsonl]
     #[arg(long, value_name = "FORMAT")]
     to: Option<Form>,
+    /// The states of a language model after every character, not at the borders of
+    /// words
+    #[arg(long)]
+    states: bool,
+    /// With `--to html`: the unit that is shown, from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    unit: usize,
     #[command(flatten)]
     labelling: Labelling,
 }
@@ -68,6 +79,8 @@ enum Form {
     Npy,
     /// One object a sentence
     Jsonl,
+    /// With `--states`: a page that shows a unit's value after every character
+    Html,
 }
 
 /// A writer of one format.
@@ -86,14 +99,29 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if form != Form::Jsonl && path.is_none() && io::stdout().is_terminal() {
         return Err(Usage("vectors are no text for a terminal: name a file with -o".into()).into());
     }
+    if form == Form::Html && !args.states {
+        return Err(Usage("a page shows characters: give --states too".into()).into());
+    }
     args.labelling.compute.prepare(log)?;
-    let embedder = Embedder::load_in(&args.model, args.labelling.precision.chosen())?;
+    let precision = args.labelling.precision.chosen();
+    let load = if args.states { Embedder::states } else { Embedder::load_in };
+    let embedder = load(&args.model, precision)?;
     let dim = embedder.dim();
+    if args.unit >= dim {
+        let problem = format!("--unit {}: the model has the units 0 to {}", args.unit, dim - 1);
+        return Err(Usage(problem).into());
+    }
     let mut output = Output::create(path)?;
-    let mut writer = form.writer(output.writer(), path, dim).map_err(failed)?;
+    let mut writer = form.writer(output.writer(), path, dim, args.unit).map_err(failed)?;
     let batch_size = args.labelling.batch_size;
     let input = Input::open(&args.files, args.reading.options());
-    input.windows(window_tokens(dim), log, |window| {
+    // Of a language model's states, a window of words is one of more characters.
+    let tokens = window_tokens(dim) / if args.states { CHARACTERS } else { 1 };
+    input.windows(tokens.max(1), log, |window| {
+        let window: Vec<Sentence> = match args.states {
+            true => window.iter().map(Sentence::by_characters).collect(),
+            false => window,
+        };
         let vectors = embedder.embed(&window, batch_size)?;
         let mut rest = &vectors[..];
         for sentence in &window {
@@ -115,6 +143,7 @@ impl Form {
             "safetensors" => Some(Self::Safetensors),
             "npy" => Some(Self::Npy),
             "jsonl" => Some(Self::Jsonl),
+            "html" => Some(Self::Html),
             _ => None,
         }
     }
@@ -125,11 +154,13 @@ impl Form {
         out: Box<dyn Write>,
         path: Option<&Path>,
         dim: usize,
+        unit: usize,
     ) -> io::Result<Box<dyn Writer>> {
         Ok(match self {
             Self::Safetensors => Box::new(safetensors::Safetensors::new(out, path, dim)?),
             Self::Npy => Box::new(npy::Npy::new(out, path, dim)?),
             Self::Jsonl => Box::new(jsonl::Jsonl::new(out, dim)),
+            Self::Html => Box::new(html::Html::new(out, dim, unit)?),
         })
     }
 }
@@ -152,6 +183,7 @@ mod tests {
         let form = |path: &str| Form::of_path(Path::new(path));
         assert_eq!(form("a.b/c.npy"), Some(Form::Npy));
         assert_eq!(form("c.safetensors"), Some(Form::Safetensors));
+        assert_eq!(form("unit.html"), Some(Form::Html));
         assert_eq!([form("npy"), form("c.txt")], [None; 2]);
     }
 

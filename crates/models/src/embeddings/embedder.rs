@@ -8,7 +8,8 @@ use glossator_text::{Sentence, batch};
 use rayon::prelude::*;
 
 use super::{
-    Columns, ContextualConfig, Embedding, TokenBatch, contextual::Contextual, vectors, words::Words,
+    Columns, ContextualConfig, Embedding, TokenBatch, contextual::Contextual, states::States,
+    vectors, words::Words,
 };
 use crate::{LanguageModel, Result, Tagger, language_model};
 
@@ -54,6 +55,18 @@ impl Embedder {
             return one(Box::new(Contextual::new(&ContextualConfig::default(), model)));
         }
         Ok(Self { embeddings: Tagger::from_bundle(&bundle, precision)?.into_embeddings() })
+    }
+
+    /// The states of a language model after every token, the text being read
+    /// from the line break before it (by a backward model, behind it): of
+    /// [`Sentence::by_characters`], those of every character.
+    ///
+    /// # Errors
+    /// If there is no language model of that name, or it is damaged.
+    pub fn states(name: &str, precision: Option<Precision>) -> Result<Self> {
+        let bundle = Repository::from_env().find(name)?;
+        let model = LanguageModel::from_bundle(&bundle, precision)?;
+        Ok(Self { embeddings: vec![Box::new(States(model))] })
     }
 
     /// Columns of the vectors.

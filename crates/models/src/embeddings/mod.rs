@@ -12,6 +12,7 @@ mod embedder;
 mod pooled;
 #[cfg(feature = "train")]
 mod prepare;
+mod states;
 pub(crate) mod vectors;
 mod words;
 
