@@ -2,7 +2,8 @@
 //! 1997; Arjovsky et al., 2016), and how the gradient fades over time.
 //!
 //! `cargo run --release -p glossator-nn --example memory -- [--task adding|copying] [--cell gru]
-//! [--length 100] [--steps 2000] [--plot FILE.svg]` prints one line a cell.
+//! [--length 100] [--steps 2000] [--forget-bias 1] [--plot FILE.svg]` prints one line a cell: loss
+//! and score of new sequences, and what is left of the gradient over all steps, before and after.
 
 use candle_core::{Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
@@ -21,6 +22,7 @@ fn main() -> Result<(), Error> {
     let length = option("--length").map_or(Ok(100), |n| n.parse())?;
     let steps = option("--steps").map_or(Ok(2000), |n| n.parse())?;
     let is_adding = option("--task").is_none_or(|task| task == "adding");
+    let forget_bias = option("--forget-bias").map_or(Ok(1.0), |n| n.parse())?;
     let only = option("--cell");
     let mut flows = Vec::new();
     for cell in CellKind::ALL {
@@ -29,7 +31,7 @@ fn main() -> Result<(), Error> {
             continue;
         }
         let mut params = ParamSet::new();
-        let task = Task::new(cell, is_adding, length, &mut params)?;
+        let task = Task::new(cell, is_adding, length, forget_bias, &mut params)?;
         let before = task.flow()?;
         let vars = params.iter().map(|param| param.var.clone()).collect();
         let mut adam = AdamW::new(vars, ParamsAdamW { lr: 2e-3, ..ParamsAdamW::default() })?;
@@ -41,7 +43,8 @@ fn main() -> Result<(), Error> {
         }
         let (loss, score) = task.loss(u64::MAX, 512)?;
         let loss = loss.to_scalar::<f32>()?;
-        let far = |flow: &[f64]| flow[flow.len() - 1] / flow[0];
+        // The gradient that is left of that of the last step, none of none.
+        let far = |flow: &[f64]| flow[flow.len() - 1] / flow[0].max(f64::MIN_POSITIVE);
         let after = task.flow()?;
         let (before_far, after_far) = (far(&before), far(&after));
         println!(
@@ -90,6 +93,7 @@ impl Task {
         cell: CellKind,
         is_adding: bool,
         length: usize,
+        forget_bias: f32,
         params: &mut ParamSet,
     ) -> Result<Self, Error> {
         let shape = RnnShape {
@@ -102,7 +106,7 @@ impl Task {
             learned_state: false,
         };
         let rng = &mut Rng::new(1, "init", 0);
-        let first = RnnInit { orthogonal: true, forget_bias: 1.0 };
+        let first = RnnInit { orthogonal: true, forget_bias };
         let rnn = Rnn::new(params, "rnn", shape, first, rng)?;
         let out = if is_adding { 1 } else { KINDS };
         Ok(Self {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Evaluation, TrainingConfig};
 
 /// Version of the checkpoint format.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The best evaluation so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,7 +223,7 @@ mod tests {
         json.as_object_mut().unwrap().remove("evaluated").unwrap();
         json["best"].as_object_mut().unwrap().remove("step").unwrap();
         let state: State = serde_json::from_value(json).unwrap();
-        assert_eq!(state.misfit(1, &config).unwrap(), "format version 1, 2 is known");
+        assert_eq!(state.misfit(1, &config).unwrap(), "format version 1, 3 is known");
     }
 
     #[test]

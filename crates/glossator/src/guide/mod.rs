@@ -1,5 +1,5 @@
 //! Guides, one page each: [training] a tagger, [language models](language_models),
-//! [embeddings] that are made of them, and [speed].
+//! [embeddings] that are made of them, recurrent [cells], and [speed].
 
 #[doc = include_str!("training.md")]
 pub mod training {}
@@ -9,6 +9,9 @@ pub mod language_models {}
 
 #[doc = include_str!("embeddings.md")]
 pub mod embeddings {}
+
+#[doc = include_str!("cells.md")]
+pub mod cells {}
 
 #[doc = include_str!("speed.md")]
 pub mod speed {}
