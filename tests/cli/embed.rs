@@ -197,6 +197,7 @@ fn a_page_shows_a_unit_over_the_text() {
     assert!(run.out.contains(">&lt;</span>") && run.out.contains(">&amp;</span>"));
     assert!(run.out.ends_with("</html>\n"));
     assert_eq!(embed(&folder, &model, &page[1..]).code, Some(2));
+    assert_eq!(embed(&folder, &model, &page[..3]).code, Some(2));
     let run = embed(&folder, &model, &["--states", "--unit", "99", "--to", "html"]);
     assert_eq!(run.code, Some(2));
     assert!(run.err.contains("units 0 to 15"), "{}", run.err);

@@ -377,6 +377,7 @@ fn stacks_of_layers_learn_the_small_world_and_are_saved_whole() {
             "tagger.learned_state=true",
             "tagger.orthogonal=true",
             "tagger.forget_bias=1.0",
+            "training.max_epochs=30",
         ];
         let trained = train(folder, &connection, &settings);
         assert!(report(&trained.dev).micro.f1 > 80.0, "{connection}: {}", trained.dev);

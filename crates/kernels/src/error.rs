@@ -12,6 +12,16 @@ pub enum Error {
         /// Values that were given.
         found: usize,
     },
+    /// Weights or kept values of one cell were given to another.
+    #[error("{what} are of the cell `{found}`, not of `{want}`")]
+    Cell {
+        /// The argument.
+        what: &'static str,
+        /// The cell that they were given to.
+        want: &'static str,
+        /// The cell that they belong to.
+        found: &'static str,
+    },
     /// A sequence index or tag is out of range.
     #[error("{what}: {index} is not below {limit}")]
     Range {

@@ -37,10 +37,11 @@ fn moments(row: &[f32]) -> (f32, f32) {
 /// `[dim]` each.
 ///
 /// # Panics
-/// If `scale` and `shift` differ in length.
+/// If `scale` and `shift` differ in length, or `rows` is no whole number of rows.
 pub fn layer_norm(rows: &mut [f32], scale: &[f32], shift: &[f32]) {
     assert_eq!(scale.len(), shift.len(), "scale and shift of a normalisation");
     let dim = scale.len().max(1);
+    assert!(rows.len().is_multiple_of(dim), "rows of a normalisation");
     rows.par_chunks_mut(rows_of_task(dim) * dim).for_each(|rows| {
         for row in rows.chunks_exact_mut(dim) {
             let (mean, by) = moments(row);

@@ -57,7 +57,9 @@ impl CellReference {
         let each = |f: &dyn Fn(usize) -> f64| (0..n).map(f).collect::<Vec<f64>>();
         match self.kind {
             CellKind::Elman => vec![each(&|u| sum(0, h)[u].tanh())],
-            CellKind::ElmanRelu => vec![each(&|u| sum(0, h)[u].max(0.0))],
+            CellKind::ElmanRelu => {
+                vec![each(&|u| if sum(0, h)[u] < 0.0 { 0.0 } else { sum(0, h)[u] })]
+            }
             CellKind::Lstm | CellKind::PeepholeLstm => {
                 let a: Vec<Vec<f64>> = (0..4).map(|gate| sum(gate, h)).collect();
                 // What a peephole adds; nothing without peepholes.

@@ -492,6 +492,43 @@ fn what_does_not_fit_is_an_error() {
     assert!(cell.pack(&absurd, Isa::detect(), Precision::F32).is_err());
 }
 
+#[test]
+fn what_belongs_to_another_cell_is_an_error() {
+    for kind in CellKind::ALL {
+        let case = cases().into_iter().find(|case| case.kind == kind).unwrap();
+        let (args, cell) = (case.arguments(), kind.cell());
+        let weights = case.weights(&args.weights);
+        let packed = cell.pack(&weights, Isa::detect(), Precision::F32).unwrap();
+        let schedule = Schedule::new(&case.lengths, case.lanes, case.direction);
+        let batch = Batch { schedule: &schedule, initial: None };
+        let features = Features::Rows(&args.input);
+        for other in CellKind::ALL.into_iter().filter(|other| *other != kind) {
+            let other = other.cell();
+            assert!(other.forward(&packed, features, batch).is_err());
+            let input = vec![0.0; schedule.tokens() * packed.gate_dim()];
+            let mut sink = Collect { hidden: vec![], last: vec![], sequences: 0 };
+            assert!(other.infer(&packed, Input::Rows(&input), batch, &mut sink).is_err());
+            let scanned = cell.forward(&packed, features, batch).unwrap();
+            let (dh, dl) = (vec![0.0; scanned.hidden.len()], vec![0.0; scanned.last.len()]);
+            let upstream = Upstream { hidden: &dh, last: &dl };
+            assert!(backward(other, &weights, features, batch, scanned, upstream).is_err());
+        }
+    }
+}
+
+#[test]
+fn rectified_units_do_not_hide_what_is_no_number() {
+    let case = cases().into_iter().find(|case| case.kind == CellKind::ElmanRelu).unwrap();
+    let mut args = case.arguments();
+    // Infinities of both signs: their sum is no number.
+    args.input[..2].copy_from_slice(&[f32::INFINITY, f32::NEG_INFINITY]);
+    args.weights[0].fill(1.0);
+    for &isa in Isa::available() {
+        let (hidden, ..) = run(&case, isa, &args);
+        assert!(hidden.iter().any(|h| h.is_nan()), "{isa:?}");
+    }
+}
+
 /// The first values of the given weights as those of another shape.
 fn cut_weights(values: &[Vec<f32>; 5], input_dim: usize, hidden_dim: usize) -> Weights<'_> {
     let rows = 4 * hidden_dim;

@@ -1,11 +1,13 @@
 //! What values a setting may have, and how what they name is called elsewhere.
 
 use glossator_hub::StoredPrecision;
-use glossator_nn::{CellKind, Connection, Precision};
+use glossator_nn::{CellKind, Connection, Precision, RnnInit, RnnShape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Largest dimension of anything.
 pub(crate) const MAX_DIM: usize = 1 << 16;
+/// Most units whose first weights are made orthogonal.
+const MAX_ORTHOGONAL: usize = 4096;
 /// Most layers, and most embeddings.
 pub(crate) const MAX_PARTS: usize = 64;
 
@@ -56,6 +58,46 @@ impl From<ConnectionKind> for Connection {
             ConnectionKind::Highway => Self::Highway,
         }
     }
+}
+
+/// A setting of a recurrent stack.
+#[derive(Clone, Copy)]
+pub(crate) enum StackKey {
+    Connection,
+    LayerNorm,
+    Orthogonal,
+    ForgetBias,
+}
+
+impl StackKey {
+    /// Its name among those of all, in their order.
+    pub(crate) fn of(self, names: [&'static str; 4]) -> &'static str {
+        names[self as usize]
+    }
+}
+
+/// What is wrong with the settings of a recurrent stack, if anything.
+pub(crate) fn stack_problem(shape: &RnnShape, first: RnnInit) -> Option<(StackKey, String)> {
+    let alone = shape.n_layers < 2;
+    if alone && shape.between.connection != Connection::None {
+        return Some((StackKey::Connection, "needs two layers or more".to_owned()));
+    }
+    if alone && shape.between.layer_norm {
+        return Some((StackKey::LayerNorm, "needs two layers or more".to_owned()));
+    }
+    if first.orthogonal && shape.hidden_dim > MAX_ORTHOGONAL {
+        let reason = format!("takes too long for more than {MAX_ORTHOGONAL} units");
+        return Some((StackKey::Orthogonal, reason));
+    }
+    if !first.forget_bias.is_finite() {
+        return Some((StackKey::ForgetBias, "must be a finite number".to_owned()));
+    }
+    let spec = shape.cell.cell().spec();
+    if first.forget_bias != 0.0 && spec.remember.is_none() {
+        let reason = format!("needs a gate that keeps the state: the cell {} has none", spec.name);
+        return Some((StackKey::ForgetBias, reason));
+    }
+    None
 }
 
 /// Whether a setting need not be written.

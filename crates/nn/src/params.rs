@@ -16,6 +16,14 @@ pub struct Param {
     parts: Vec<Part>,
 }
 
+impl Param {
+    /// The name of the tensor that a value of the variable belongs to.
+    pub fn tensor_at(&self, index: usize) -> &str {
+        let part = self.parts.iter().rev().find(|part| part.first <= index);
+        part.map_or(&self.name, |part| &part.name)
+    }
+}
+
 /// A named tensor in a variable.
 #[derive(Debug, Clone)]
 struct Part {
@@ -101,8 +109,11 @@ impl ParamSet {
         if self.params.iter().any(|param| param.name == name) {
             return Err(problem(name, "exists already"));
         }
-        if let Some(part) = parts.iter().find(|part| self.tensor(&part.name).is_some()) {
-            return Err(problem(&part.name, "exists already"));
+        for (number, Part { name, .. }) in parts.iter().enumerate() {
+            let is_twice = parts[..number].iter().any(|other| other.name == *name);
+            if is_twice || self.tensor(name).is_some() {
+                return Err(problem(name, "exists already"));
+            }
         }
         let var = Var::from_tensor(&tensor)?;
         self.params.push(Param { name: name.to_owned(), var: var.clone(), parts });
@@ -196,7 +207,11 @@ mod tests {
         params.add_group("x", group("x")).unwrap();
         assert!(params.add_group("y", group("x")).is_err(), "a tensor's name is taken");
         assert!(params.add_group("x", group("y")).is_err(), "the variable's name is taken");
+        let twice = [group("z"), group("z")].concat();
+        assert!(params.add_group("z", twice).is_err(), "a name is given twice");
         assert!(params.add_group("z", vec![("z.a".to_owned(), vec![2], vec![0.0])]).is_err());
+        let names = params.params[0].clone();
+        assert_eq!([0, 1, 2, 4].map(|i| names.tensor_at(i)), ["x.a", "x.a", "x.b", "x.b"]);
         params.set_values("x.b", &[6.0, 7.0, 8.0]).unwrap();
         assert!(params.set_values("x.b", &[0.0]).is_err());
         assert_eq!(params.values("x.a").unwrap(), [1.0, 2.0]);

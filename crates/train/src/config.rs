@@ -52,7 +52,7 @@ pub enum ScheduleKind {
 pub struct TrainingConfig {
     /// The optimiser.
     pub optimizer: OptimizerKind,
-    /// Number format of the products of recurrent layers.
+    /// Number format of the products of all layers.
     pub precision: ProductPrecision,
     /// Learning rate at the start (after the warm-up).
     pub learning_rate: f64,
@@ -155,7 +155,10 @@ impl TrainingConfig {
             self.schedule != ScheduleKind::Plateau || self.learning_rate >= self.min_learning_rate;
         check("min_learning_rate", room, "must not be above learning_rate")?;
         check("max_grad_norm", not_negative(self.max_grad_norm), "must not be negative")?;
-        check("max_grad_value", not_negative(self.max_grad_value), "must not be negative")?;
+        let is_cut =
+            self.max_grad_value == 0.0 || self.max_grad_value >= f64::from(f32::MIN_POSITIVE);
+        let is_cut = is_cut && self.max_grad_value.is_finite();
+        check("max_grad_value", is_cut, "must be 0, or a positive 32-bit number")?;
         check("warmup", unit.contains(&self.warmup), part)?;
         check("ema_decay", unit.contains(&self.ema_decay), part)
     }

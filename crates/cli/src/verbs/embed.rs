@@ -64,8 +64,8 @@ pub struct Args {
     #[arg(long)]
     states: bool,
     /// With `--to html`: the unit that is shown, from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    unit: usize,
+    #[arg(long, value_name = "N")]
+    unit: Option<usize>,
     #[command(flatten)]
     labelling: Labelling,
 }
@@ -102,17 +102,21 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if form == Form::Html && !args.states {
         return Err(Usage("a page shows characters: give --states too".into()).into());
     }
+    if form != Form::Html && args.unit.is_some() {
+        return Err(Usage("--unit is of a page: give --to html too".into()).into());
+    }
     args.labelling.compute.prepare(log)?;
     let precision = args.labelling.precision.chosen();
     let load = if args.states { Embedder::states } else { Embedder::load_in };
     let embedder = load(&args.model, precision)?;
     let dim = embedder.dim();
-    if args.unit >= dim {
-        let problem = format!("--unit {}: the model has the units 0 to {}", args.unit, dim - 1);
+    let unit = args.unit.unwrap_or(0);
+    if unit >= dim {
+        let problem = format!("--unit {unit}: the model has the units 0 to {}", dim - 1);
         return Err(Usage(problem).into());
     }
     let mut output = Output::create(path)?;
-    let mut writer = form.writer(output.writer(), path, dim, args.unit).map_err(failed)?;
+    let mut writer = form.writer(output.writer(), path, dim, unit).map_err(failed)?;
     let batch_size = args.labelling.batch_size;
     let input = Input::open(&args.files, args.reading.options());
     // Of a language model's states, a window of words is one of more characters.

@@ -161,7 +161,7 @@ fn inputs(weights: &Weights<'_>, rows: usize, order: Order, kept: &[f32]) -> Vec
     let back = order.pack_rows(order.all(), weights.weight_ih, dim);
     let mut gradient = vec![0.0; rows * dim];
     let own;
-    let gates = if order.form.kept == order.form.spec.gates {
+    let gates = if order.form.input_slots.iter().copied().eq(0..order.form.kept) {
         kept
     } else {
         own = order.picked(kept, order.form.input_slots);

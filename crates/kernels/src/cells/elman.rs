@@ -63,7 +63,8 @@ impl Formula for ElmanRelu {
     unsafe fn forward<S: Simd, A: Activation>(_: usize, unit: &Unit) {
         // SAFETY: promised by the caller.
         unsafe {
-            let h = S::max(unit.sum::<S>(0), S::splat(0.0));
+            // What is no number comes out of the second operand.
+            let h = S::max(S::splat(0.0), unit.sum::<S>(0));
             S::store(unit.hidden, h);
             unit.keep::<S>(0, h);
         }

@@ -2,6 +2,7 @@
 
 use super::Spec;
 use crate::{
+    Error, Result,
     activation::Activation,
     simd::{Simd, TILE_VECTORS},
 };
@@ -27,7 +28,8 @@ impl Phase {
         match self.gates.len() {
             4 => 1,
             2 => 2,
-            _ => 4,
+            1 | 3 => 4,
+            _ => panic!("a phase has one to four gates"),
         }
     }
 
@@ -62,6 +64,13 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// Checks that an argument is one of this cell.
+    pub(super) fn expect(&self, what: &'static str, other: &Self) -> Result<()> {
+        // Of two cells the names differ, whatever the compiler shares.
+        let (want, found) = (self.spec.name, other.spec.name);
+        if want == found { Ok(()) } else { Err(Error::Cell { what, want, found }) }
+    }
+
     /// Vectors of units that the hidden size is rounded up to.
     pub(super) fn blocks(&self) -> usize {
         self.phases.iter().map(Phase::blocks).max().unwrap_or(1)

@@ -124,6 +124,9 @@ impl CellWeights {
 impl Weights<'_> {
     /// Checks the sizes.
     pub(super) fn check(&self, form: &Form) -> Result<()> {
+        if self.hidden_dim == 0 {
+            return Err(crate::Error::Length { what: "units", want: 1, found: 0 });
+        }
         let rows = size(form.spec.gates, self.hidden_dim);
         expect_len("weight_ih", self.weight_ih.len(), size(rows, self.input_dim))?;
         expect_len("weight_hh", self.weight_hh.len(), size(rows, self.hidden_dim))?;
@@ -271,14 +274,9 @@ pub(super) struct Saved {
 
 impl Saved {
     /// Checks that a forward pass over so many tokens and units kept this.
-    pub(super) fn check(
-        &self,
-        form: &'static Form,
-        hidden_dim: usize,
-        tokens: usize,
-    ) -> Result<()> {
+    pub(super) fn check(&self, form: &Form, hidden_dim: usize, tokens: usize) -> Result<()> {
+        form.expect("saved values", self.order.form)?;
         expect_len("saved units", self.order.hidden_dim, hidden_dim)?;
-        expect_len("kept values of a unit", self.order.form.kept, form.kept)?;
         expect_len("saved gates", self.kept.len(), size(tokens, self.order.kept()))
     }
 }

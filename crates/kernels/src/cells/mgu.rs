@@ -45,6 +45,7 @@ impl Formula for Mgu {
             } else {
                 let (f, n) = (unit.kept::<S>(0), A::tanh::<S>(unit.sum::<S>(0)));
                 unit.keep::<S>(1, n);
+                // Nothing yet: no slot is left unwritten.
                 unit.keep::<S>(2, n);
                 S::store(unit.hidden, S::fma(f, S::sub(n, h), h));
             }

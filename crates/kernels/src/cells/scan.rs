@@ -32,6 +32,7 @@ pub(super) fn infer<C: Formula>(
     batch: Batch<'_>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
+    C::FORM.expect("packed weights", weights.order().form)?;
     input.check(batch.schedule.tokens(), weights.gate_dim())?;
     batch.check(weights.hidden_dim(), C::FORM.spec.states)?;
     // A worker of a pool has its share of the work, and waits for nobody.
@@ -52,6 +53,7 @@ pub(super) fn forward<C: Formula>(
 ) -> Result<Scanned> {
     let (schedule, order, spec) = (batch.schedule, weights.order(), C::FORM.spec);
     let (tokens, dim) = (schedule.tokens(), order.hidden_dim);
+    C::FORM.expect("packed weights", order.form)?;
     batch.check(dim, spec.states)?;
     let projected = features.project(weights, tokens)?;
     let input = features.input(&projected);
@@ -139,6 +141,22 @@ struct Lanes {
     values: Shared,
 }
 
+impl Lanes {
+    /// Values of the hidden (0) or cell state (1) from a place on.
+    fn state<'a>(self, n: usize, at: usize, dim: usize) -> &'a mut [f32] {
+        let place = if n == 0 { self.hidden } else { self.cells };
+        // SAFETY: `Scan::run` asks for rows of its lanes, one at a time, and
+        // never while a phase is under way.
+        unsafe { place.slice(at, dim) }
+    }
+
+    /// The rows of all lanes that are busy in a step.
+    fn all<'a>(self, place: Shared, step: Step<'_>, units: usize) -> &'a [f32] {
+        // SAFETY: as above.
+        unsafe { place.slice(0, step.tokens.len() * units) }
+    }
+}
+
 impl Scan<'_> {
     fn form(&self) -> &'static Form {
         self.order.form
@@ -172,26 +190,27 @@ impl Scan<'_> {
             for &(lane, s) in step.starts {
                 let lane = lane as usize;
                 words[0].set(lane, first(0, s as usize));
-                hidden[lane * units..][..dim].copy_from_slice(first(0, s as usize));
+                lanes.state(0, lane * units, dim).copy_from_slice(first(0, s as usize));
                 if states > 1 {
-                    cells[lane * units..][..dim].copy_from_slice(first(1, s as usize));
+                    lanes.state(1, lane * units, dim).copy_from_slice(first(1, s as usize));
                 }
             }
             for phase in 0..phases {
                 self.phase(phase, step, &words[phase], lanes);
                 if phase + 1 < phases {
-                    words[phase + 1].set_all(&gated[..step.tokens.len() * units], units, dim);
+                    words[phase + 1].set_all(lanes.all(lanes.gated, step, units), units, dim);
                 }
             }
             for (lane, &token) in step.tokens.iter().enumerate() {
-                sink.token(token as usize, &hidden[lane * units..][..dim]);
+                sink.token(token as usize, lanes.state(0, lane * units, dim));
             }
             for &(lane, s) in step.ends {
                 let at = lane as usize * units;
-                let cell = cells.get(at..at + dim).unwrap_or_default();
-                sink.end(s as usize, &[&hidden[at..at + dim], cell][..states]);
+                let state =
+                    |n: usize| -> &[f32] { if n < states { lanes.state(n, at, dim) } else { &[] } };
+                sink.end(s as usize, &[state(0), state(1)][..states]);
             }
-            words[0].set_all(&hidden[..step.tokens.len() * units], units, dim);
+            words[0].set_all(lanes.all(lanes.hidden, step, units), units, dim);
         }
     }
 

@@ -4,10 +4,7 @@
 //! is one `f32`, two `bf16` or four 8-bit integers. A tile multiplies word by
 //! word, whatever the format.
 
-use crate::{
-    activation::{Activation, Exact, Short},
-    simd::{Simd, TILE_VECTORS},
-};
+use crate::simd::{Simd, TILE_VECTORS};
 
 /// Number format of packed weights, and of what is multiplied with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,8 +49,6 @@ pub(crate) trait Format: Copy {
     const PRECISION: Precision;
     /// Whether sums are `f32` that may start from any value.
     const CHAINED: bool;
-    /// Activations that are near enough.
-    type Activation: Activation;
 
     /// `sum` plus the product of the words of `a` and `b`, lane by lane.
     ///
@@ -90,7 +85,6 @@ pub(crate) struct F32;
 impl Format for F32 {
     const PRECISION: Precision = Precision::F32;
     const CHAINED: bool = true;
-    type Activation = Exact;
 
     #[inline(always)]
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
@@ -111,7 +105,6 @@ pub(crate) struct Bf16;
 impl Format for Bf16 {
     const PRECISION: Precision = Precision::Bf16;
     const CHAINED: bool = false;
-    type Activation = Short;
 
     #[inline(always)]
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
@@ -133,7 +126,6 @@ pub(crate) struct Int8;
 impl Format for Int8 {
     const PRECISION: Precision = Precision::Int8;
     const CHAINED: bool = false;
-    type Activation = Short;
 
     #[inline(always)]
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {

@@ -70,7 +70,7 @@ impl<'a> Right<'a> {
 
     /// Whether the columns lie one after the other in their row.
     fn is_whole(&self) -> bool {
-        self.slots.len() == self.of
+        self.slots.iter().copied().eq(0..self.of)
     }
 
     /// Packs the panel that begins at a column.

@@ -112,7 +112,10 @@ impl CustomOp3 for Recurrent {
         Ok((
             input.transpose()?,
             Some(Tensor::from_vec(flat, weights.shape(), device)?),
-            Some(Tensor::from_vec(first, initial.shape(), device)?),
+            initial
+                .track_op()
+                .then(|| Tensor::from_vec(first, initial.shape(), device))
+                .transpose()?,
         ))
     }
 }
@@ -167,8 +170,9 @@ pub struct RecurrentOutput {
 ///
 /// `weights`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` in PyTorch's layout and the
 /// peepholes, flattened and concatenated; `initial`: `[states, sequences, hidden_dim]`; `precision`: number format
-/// of all products of the recurrent and input weights, both ways; what goes in and comes out, and the gradients,
-/// stay `f32`.
+/// of all products of
+/// the recurrent and input weights, both ways; what goes in and comes out, and the
+/// gradients, stay `f32`.
 ///
 /// # Errors
 /// If the shapes do not fit the schedule or each other.

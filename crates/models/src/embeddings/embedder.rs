@@ -57,9 +57,10 @@ impl Embedder {
         Ok(Self { embeddings: Tagger::from_bundle(&bundle, precision)?.into_embeddings() })
     }
 
-    /// The states of a language model after every token, the text being read
-    /// from the line break before it (by a backward model, behind it): of
-    /// [`Sentence::by_characters`], those of every character.
+    /// The states of a language model after every token: for
+    /// [`Sentence::by_characters`], after every character. The tokens are read
+    /// without what stands between them, from the line break before them (by a
+    /// backward model, behind them).
     ///
     /// # Errors
     /// If there is no language model of that name, or it is damaged.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TextScore;
 use crate::limits::{
-    ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default, share,
+    ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default,
+    share, stack_problem,
 };
 
 /// Kind of the model in its `config.json`.
@@ -116,8 +117,16 @@ impl LanguageModelConfig {
         if !count(self.layers, MAX_PARTS) {
             return Some(("language_model.layers", from_one(MAX_PARTS)));
         }
-        if !self.forget_bias.is_finite() {
-            return Some(("language_model.forget_bias", "must be a finite number".to_owned()));
+        if let Some((key, reason)) = stack_problem(&self.rnn(), self.first_values()) {
+            return Some((
+                key.of([
+                    "language_model.connection",
+                    "language_model.layer_norm",
+                    "language_model.orthogonal",
+                    "language_model.forget_bias",
+                ]),
+                reason,
+            ));
         }
         let parts =
             [("language_model.dropout", self.dropout), ("language_model.unknown", self.unknown)];
@@ -189,6 +198,15 @@ mod tests {
         assert_eq!(problem(|c| c.hidden_dim = 0), Some("language_model.hidden_dim"));
         assert_eq!(problem(|c| c.projection_dim = Some(0)), Some("language_model.projection_dim"));
         assert_eq!(problem(|c| c.layers = 65), Some("language_model.layers"));
+        assert_eq!(problem(|c| c.layer_norm = true), Some("language_model.layer_norm"));
+        let residual = |c: &mut LanguageModelConfig| c.connection = ConnectionKind::Residual;
+        assert_eq!(problem(residual), Some("language_model.connection"));
+        let forget = |c: &mut LanguageModelConfig| {
+            (c.cell, c.forget_bias) = (CellKind::Elman, 1.0);
+        };
+        assert_eq!(problem(forget), Some("language_model.forget_bias"));
+        let large = |c: &mut LanguageModelConfig| (c.hidden_dim, c.orthogonal) = (8192, true);
+        assert_eq!(problem(large), Some("language_model.orthogonal"));
         assert_eq!(problem(|c| c.dropout = 1.0), Some("language_model.dropout"));
         assert_eq!(problem(|c| c.case_flips = 0.5), Some("language_model.case_flips"));
         assert_eq!(problem(|c| c.max_characters = 0), Some("language_model.max_characters"));

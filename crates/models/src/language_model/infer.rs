@@ -212,7 +212,7 @@ impl LanguageModel {
         })
     }
 
-    /// The zero state of so many sequences.
+    /// The first state of so many sequences.
     pub(super) fn first_state(&self, sequences: usize) -> RnnState {
         self.rnn.first_state(sequences)
     }

@@ -11,7 +11,7 @@ use crate::{
     embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig},
     limits::{
         ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default,
-        share,
+        share, stack_problem,
     },
 };
 
@@ -129,8 +129,16 @@ impl TaggerConfig {
         if !count(self.layers, MAX_PARTS) {
             return Some(("tagger.layers", from_one(MAX_PARTS)));
         }
-        if !self.forget_bias.is_finite() {
-            return Some(("tagger.forget_bias", "must be a finite number".to_owned()));
+        if let Some((key, reason)) = stack_problem(&self.rnn(1), self.first_values()) {
+            return Some((
+                key.of([
+                    "tagger.connection",
+                    "tagger.layer_norm",
+                    "tagger.orthogonal",
+                    "tagger.forget_bias",
+                ]),
+                reason,
+            ));
         }
         if !share(self.word_dropout) {
             return Some(("tagger.word_dropout", part()));

@@ -221,6 +221,11 @@ impl PackedRnn {
             assert_eq!(rows.len(), tokens, "one row for each token");
         }
         let n_directions = self.shape.directions().len();
+        let want = self.layers.len() * n_directions;
+        if let Some(found) = state.as_ref().map(|state| state.0.len()).filter(|&n| n != want) {
+            let what = "states of directions of layers";
+            return Err(glossator_kernels::Error::Length { what, want, found }.into());
+        }
         let mut hidden: Option<Vec<f32>> = None;
         for (layer, parts) in self.layers.iter().enumerate() {
             let keep = if layer + 1 < self.layers.len() { Keep::Tokens } else { keep };
@@ -314,10 +319,14 @@ impl PackedRnn {
         };
         let second = (work.len() > 1).then(|| work.pop()).flatten();
         let first = work.pop();
-        let (first, second) =
-            rayon::join(|| first.map_or(Ok(()), run), || second.map_or(Ok(()), run));
-        first?;
-        second?;
+        match second {
+            Some(second) => {
+                let (first, second) = rayon::join(|| first.map_or(Ok(()), run), || run(second));
+                first.and(second)?;
+            }
+            // By this thread, which may share out a long step.
+            None => first.map_or(Ok(()), run)?,
+        }
         Ok(side_by_side(matrices, dim))
     }
 }

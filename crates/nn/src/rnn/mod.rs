@@ -72,17 +72,18 @@ impl RnnShape {
     }
 }
 
-/// Names of the trained state of one direction of one layer, of the highway
-/// around a layer and of the normalisation behind it.
+/// Name of the trained first state of one direction of one layer.
 fn state_name(prefix: &str, layer: usize, direction: Direction) -> String {
     let suffix = if direction == Direction::Backward { "_reverse" } else { "" };
     format!("{prefix}.initial_l{layer}{suffix}")
 }
 
+/// Name of the gate of the highway around a layer.
 fn highway_name(prefix: &str, layer: usize) -> String {
     format!("{prefix}.highway_l{layer}")
 }
 
+/// Name of the normalisation behind a layer.
 fn norm_name(prefix: &str, layer: usize) -> String {
     format!("{prefix}.norm_l{layer}")
 }

@@ -88,15 +88,16 @@ impl Rnn {
             let (mut weights, mut states) = (Vec::new(), Vec::new());
             for &direction in shape.directions() {
                 let group = tensors(prefix, &shape, layer, direction).into_iter();
-                let group = group.map(|(name, dims)| {
-                    let values = init::uniform(rng, dims.iter().product(), bound);
+                let group = group.enumerate().map(|(part, (name, dims))| {
+                    let values = match part {
+                        WEIGHT_HH if first.orthogonal => {
+                            (0..spec.gates).flat_map(|_| init::orthogonal(rng, dim)).collect()
+                        }
+                        _ => init::uniform(rng, dims.iter().product(), bound),
+                    };
                     (name, dims, values)
                 });
                 let mut group: Vec<_> = group.collect();
-                if first.orthogonal {
-                    let gates = (0..spec.gates).flat_map(|_| init::orthogonal(rng, dim));
-                    group[WEIGHT_HH].2 = gates.collect();
-                }
                 if let Some((gate, is_open)) = spec.remember {
                     let by = if is_open { first.forget_bias } else { -first.forget_bias };
                     group[BIAS_IH].2[gate * dim..(gate + 1) * dim]
@@ -132,7 +133,11 @@ impl Rnn {
     /// gradients stay `f32`.
     #[must_use]
     pub fn in_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
+        let layers = self.layers.into_iter().map(|layer| {
+            let highway = layer.highway.map(|gate| gate.in_precision(precision));
+            Layer { highway, ..layer }
+        });
+        Self { shape: self.shape, precision, layers: layers.collect() }
     }
 
     /// Reads unpadded sequences from the first state.
@@ -190,11 +195,14 @@ impl Rnn {
         rng: &mut Rng,
     ) -> Result<RnnOutput> {
         let n_directions = self.shape.directions().len();
+        if states.len() != self.layers.len() * n_directions {
+            let error = candle_core::Error::msg("a state for each direction of each layer");
+            return Err(error.into());
+        }
         let (RecurrentInput::Rows(x) | RecurrentInput::Table { table: x, .. }) = input;
         let mut output = RnnOutput { hidden: x.clone(), last: x.clone(), states: Vec::new() };
         for number in 0..self.layers.len() {
-            let states = states.get(number * n_directions..(number + 1) * n_directions);
-            let states = states.unwrap_or_default();
+            let states = &states[number * n_directions..(number + 1) * n_directions];
             let read = match number {
                 0 => self.layer(number, input, lengths, states)?,
                 _ => {
@@ -217,10 +225,6 @@ impl Rnn {
         states: &[Tensor],
     ) -> Result<RnnOutput> {
         let (shape, layer) = (&self.shape, &self.layers[number]);
-        if states.len() != shape.directions().len() {
-            let error = candle_core::Error::msg("a state for each direction of each layer");
-            return Err(error.into());
-        }
         let (mut hidden, mut last, mut all) = (Vec::new(), Vec::new(), Vec::new());
         let directions = layer.weights.iter().zip(shape.directions()).zip(states);
         for ((weights, &direction), initial) in directions {
@@ -287,13 +291,15 @@ impl Rnn {
                 None => return Err(candle_core::Error::msg("no gradient").into()),
             };
             let longest = ends.iter().map(|(len, _)| *len).max().unwrap_or(0);
-            let mean = |distance: usize| {
-                let at = ends.iter().filter(|(len, _)| distance < *len);
-                let at = at.map(|(_, end)| f64::from(norms[*end as usize - 1 - distance]));
-                let (sum, count) = at.fold((0.0, 0.0), |(sum, n), norm| (sum + norm, n + 1.0));
-                sum / count
-            };
-            flows.push((0..longest).map(mean).collect());
+            let mut sums = vec![(0.0, 0.0); longest];
+            for &(len, end) in &ends {
+                let backward = norms[end as usize - len..end as usize].iter().rev();
+                for ((sum, count), norm) in sums.iter_mut().zip(backward) {
+                    *sum += f64::from(*norm);
+                    *count += 1.0;
+                }
+            }
+            flows.push(sums.into_iter().map(|(sum, count)| sum / count).collect());
         }
         Ok(flows)
     }

@@ -103,10 +103,11 @@ impl<T: Task> Session<'_, T> {
 fn not_finite(params: &ParamSet) -> Result<Option<(String, f32)>> {
     for param in params.iter() {
         let odd = values::read(&param.var, |values| {
-            values.iter().copied().find(|value| !value.is_finite())
+            let place = values.iter().position(|value| !value.is_finite());
+            place.map(|place| (place, values[place]))
         })?;
-        if let Some(value) = odd {
-            return Ok(Some((param.name.clone(), value)));
+        if let Some((place, value)) = odd {
+            return Ok(Some((param.tensor_at(place).to_owned(), value)));
         }
     }
     Ok(None)
