@@ -11,6 +11,7 @@ pub mod language_models {}
 pub mod embeddings {}
 
 #[doc = include_str!("cells.md")]
+#[doc = include_str!("gradient_flow.svg")]
 pub mod cells {}
 
 #[doc = include_str!("speed.md")]
