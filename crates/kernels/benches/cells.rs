@@ -53,7 +53,7 @@ fn ours(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>>
     let input = values(STEPS * BATCH * INPUT_DIM, 1.0)?;
     let gradient = values(STEPS * BATCH * hidden_dim, 1.0)?;
     let last = vec![0.0; spec.states * BATCH * hidden_dim];
-    let mut pass = move || -> std::result::Result<Gradients, glossator_kernels::Error> {
+    let pass = move || -> std::result::Result<Gradients, glossator_kernels::Error> {
         let weights = Weights::from_flat(&flat, spec, INPUT_DIM, hidden_dim)?;
         let packed = cell.pack(&weights, Isa::detect(), Precision::F32)?;
         let (features, batch) =
