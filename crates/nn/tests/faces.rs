@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use glossator_nn::{
     Between, CellKind, Connection, Error, Keep, Linear, PackedLinear, PackedRnn, ParamSet,
-    Precision, Rng, Rnn, RnnInit, RnnInput, RnnShape, Weights, init,
+    Precision, RecurrentInput, Rng, Rnn, RnnInit, RnnInput, RnnShape, Weights, init,
 };
 
 fn values(len: usize, purpose: &str) -> Vec<f32> {
@@ -227,5 +227,25 @@ fn the_flow_of_gradients_is_that_of_the_last_output() {
         };
         let want = (0..3).map(|i| slope(i) * slope(i)).sum::<f64>().sqrt();
         assert!((flow[0][4] - want).abs() < 0.02 * want + 1e-6, "{cell:?}: {} {want}", flow[0][4]);
+    }
+}
+
+#[test]
+fn single_steps_give_the_bits_of_the_whole_sequence() {
+    let x = values(9 * 6, "input");
+    for shape in shapes().filter(|shape| !shape.bidirectional) {
+        let (rnn, mut weights) = trained(shape);
+        let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
+        let whole = packed.apply(&x, &[9]).unwrap();
+        let (mut state, mut states) = (packed.first_state(1), rnn.first_states(1).unwrap());
+        for (x, want) in x.chunks(6).zip(whole.chunks(20)) {
+            let step = packed.read(RnnInput::Rows(x), &[1], Some(&mut state), Keep::Tokens);
+            assert_eq!(step.unwrap(), want);
+            let x = Tensor::from_slice(x, (1, 6), &Device::Cpu).unwrap();
+            let (input, rng) = (RecurrentInput::Rows(&x), &mut Rng::new(3, "dropout", 0));
+            let out = rnn.forward_from(input, &[1], &states, 0.0, rng).unwrap();
+            assert_eq!(plain(&out.hidden), want);
+            states = out.states;
+        }
     }
 }
