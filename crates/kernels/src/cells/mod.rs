@@ -5,9 +5,13 @@
 //! keeps what [`Cell::backward`] needs. All matrices are unpadded: token `t` of
 //! sequence `s` is row `offset[s] + t` (see [`Schedule`]).
 //!
-//! The gates of a block of units lie side by side in one panel of the packed
-//! weights, so that one tile of the product yields all gates of those units and
-//! the non-linearities run on it in registers.
+//! The gates of a block of units lie side by side in the packed weights, so that
+//! one or a few panels of the product yield all gates of those units, and the
+//! formula of the cell is applied to their sums while they are near.
+//!
+//! A new cell is a [`Formula`] in a file of its own, an arm of [`CellKind`], its
+//! mathematics in [`crate::reference`], a graph in `benches/cells.rs` and a line of the
+//! guide: the MGU, the last one, touched these five.
 
 mod backward;
 mod cho_gru;
@@ -21,6 +25,7 @@ mod mgu;
 mod parts;
 mod peephole_lstm;
 mod scan;
+mod through_time;
 
 pub use crate::gemm::Precision;
 pub use cho_gru::ChoGru;
