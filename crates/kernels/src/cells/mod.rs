@@ -9,7 +9,7 @@
 //! one or a few panels of the product yield all gates of those units, and the
 //! formula of the cell is applied to their sums while they are near.
 //!
-//! A new cell is a [`Formula`] in a file of its own, an arm of [`CellKind`], its
+//! A new cell is a `Formula` in a file of its own, an arm of [`CellKind`], its
 //! mathematics in [`crate::reference`], a graph in `benches/cells.rs` and a line of the
 //! guide: the MGU, the last one, touched these five.
 
