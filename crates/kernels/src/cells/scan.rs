@@ -24,6 +24,9 @@ use crate::{
 
 /// Multiplications of a product under which it stays on one thread.
 const PARALLEL: usize = 1 << 20;
+/// Lanes whose sums rest before the formula is applied to them: few enough for
+/// the first-level cache, whole tiles of any height.
+const LANES: usize = 48;
 
 /// Scans a batch and keeps nothing.
 pub(super) fn infer<C: Formula>(
@@ -251,16 +254,23 @@ impl Panels<'_> {
         let width = TILE_VECTORS * packed.isa().lanes();
         let panels = self.phase.panels();
         let stride = panels * width;
-        let mut sums = vec![0.0; self.tokens.len() * stride];
-        for group in groups.0..groups.1 {
+        let lanes = self.tokens.len();
+        let mut sums = vec![0.0; lanes.min(LANES) * stride];
+        let parts = (groups.0..groups.1)
+            .flat_map(|group| (0..lanes).step_by(LANES).map(move |lane| (group, lane)));
+        for (group, lane) in parts {
             let place = Shared(sums.as_mut_ptr());
-            let gates = Gates { panels: self, first: group * panels, place, stride };
+            let lanes = (lane, lanes.min(lane + LANES));
+            let gates = Gates { panels: self, first: group * panels, lanes, place, stride };
             match packed.precision() {
                 Precision::F32 => packed.isa().run(In(&gates, F32)),
                 Precision::Bf16 => packed.isa().run_short(In(&gates, Bf16)),
                 Precision::Int8 => packed.isa().run_short(In(&gates, Int8)),
             }
-            (self.scan.apply)(packed.isa(), &Sums { panels: self, group, sums: &sums, stride });
+            (self.scan.apply)(
+                packed.isa(),
+                &Sums { panels: self, group, lanes, sums: &sums, stride },
+            );
         }
     }
 }
@@ -270,6 +280,8 @@ struct Gates<'a> {
     panels: &'a Panels<'a>,
     /// The first panel of the group.
     first: usize,
+    /// The first lane, and the one after the last.
+    lanes: (usize, usize),
     /// Out: `[lanes, stride]`
     place: Shared,
     stride: usize,
@@ -281,26 +293,27 @@ struct In<'a, F>(&'a Gates<'a>, F);
 impl<F: Format> Kernel for In<'_, F> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Gates { panels, first, place, stride } = *self.0;
+        let Gates { panels, first, lanes, place, stride } = *self.0;
         let packed = &panels.scan.weights.phase(panels.number).recurrent;
         for n in 0..panels.phase.panels() {
             let panel = first + n;
             let own = packed.panel(panel, 0);
-            let is_last = panel + 1 == packed.panels();
+            // The first lanes fetch the next panel.
+            let is_last = panel + 1 == packed.panels() || lanes.0 > 0;
             let walk = Walk {
                 isa: packed.isa(),
                 panel: own.as_ptr(),
                 words: packed.words(),
                 starts: packed.starts(panel).as_ptr(),
-                rows: panels.words.row(0),
+                rows: panels.words.row(lanes.0),
                 stride: panels.words.stride(),
-                count: panels.tokens.len(),
+                count: lanes.1 - lanes.0,
                 ahead: if is_last { std::ptr::null() } else { own.as_ptr_range().end },
                 ahead_len: own.len(),
             };
             // SAFETY: the panel lies in the sums of each lane.
             let place = Shared(unsafe { place.at(n * TILE_VECTORS * S::LANES) });
-            let mut tile = Panel::<F>::new::<S>(panels, panel, place, stride);
+            let mut tile = Panel::<F>::new::<S>(panels, panel, lanes.0, place, stride);
             // SAFETY: the features are promised by the caller; the words have
             // rows for all lanes.
             unsafe { for_tiles::<S, F, _>(&walk, &mut tile) };
@@ -312,6 +325,8 @@ impl<F: Format> Kernel for In<'_, F> {
 struct Panel<'a, F> {
     panels: &'a Panels<'a>,
     panel: usize,
+    /// The first lane.
+    lane: usize,
     place: Shared,
     stride: usize,
     /// Of each vector, where in a row of the input side it starts from; a sum
@@ -323,7 +338,13 @@ struct Panel<'a, F> {
 impl<'a, F> Panel<'a, F> {
     const OWN: usize = usize::MAX;
 
-    fn new<S: Simd>(panels: &'a Panels<'a>, panel: usize, place: Shared, stride: usize) -> Self {
+    fn new<S: Simd>(
+        panels: &'a Panels<'a>,
+        panel: usize,
+        lane: usize,
+        place: Shared,
+        stride: usize,
+    ) -> Self {
         let (phase, gates) = (panels.phase, panels.scan.form().spec.gates);
         let from = std::array::from_fn(|v| {
             let vector = panel * TILE_VECTORS + v;
@@ -331,7 +352,7 @@ impl<'a, F> Panel<'a, F> {
             let at = (block * gates + phase.gates[n]) * S::LANES;
             if phase.from_input[n] { at } else { Self::OWN }
         });
-        Self { panels, panel, place, stride, from, format: PhantomData }
+        Self { panels, panel, lane, place, stride, from, format: PhantomData }
     }
 
     /// What the sums of a lane start from.
@@ -344,7 +365,7 @@ impl<'a, F> Panel<'a, F> {
         // SAFETY: tokens and units lie in the input, as `Input::check` ensured,
         // and in the start values, which are as many as the panels have columns.
         unsafe {
-            let row = scan.input.row(tokens[lane] as usize, scan.order.gates());
+            let row = scan.input.row(tokens[self.lane + lane] as usize, scan.order.gates());
             let own = scan.weights.phase(number).start.as_ptr();
             let own = own.add(self.panel * TILE_VECTORS * S::LANES);
             std::array::from_fn(|v| match self.from[v] {
@@ -371,7 +392,7 @@ impl<S: Simd, F: Format> Tile<S> for Panel<'_, F> {
                 let packed = &self.panels.scan.weights.phase(self.panels.number).recurrent;
                 let scales = packed.scales(self.panel).as_ptr();
                 let init = self.init::<S>(lane);
-                let scale = self.panels.words.scale(lane);
+                let scale = self.panels.words.scale(self.lane + lane);
                 for (v, sum) in sums.iter_mut().enumerate() {
                     let columns = scales.wrapping_add(v * S::LANES);
                     *sum = F::value::<S>(*sum, scale, columns, init[v]);
@@ -388,6 +409,8 @@ impl<S: Simd, F: Format> Tile<S> for Panel<'_, F> {
 struct Sums<'a> {
     panels: &'a Panels<'a>,
     group: usize,
+    /// The first lane, and the one after the last.
+    lanes: (usize, usize),
     /// `[lanes, stride]`
     sums: &'a [f32],
     stride: usize,
@@ -403,13 +426,13 @@ struct Apply<'a, C, A>(&'a Sums<'a>, PhantomData<(C, A)>);
 impl<C: Formula, A: crate::activation::Activation> Kernel for Apply<'_, C, A> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Sums { panels, group, sums, stride } = *self.0;
+        let Sums { panels, group, lanes: (from, to), sums, stride } = *self.0;
         let Panels { scan, number, phase, tokens, lanes, .. } = *panels;
         let (order, form) = (scan.order, C::FORM);
         let (dim, units) = (order.hidden_dim, order.units());
         let is_last = number + 1 == form.phases.len();
         let vectors = scan.weights.vectors();
-        for (lane, &token) in tokens.iter().enumerate() {
+        for (lane, &token) in tokens.iter().enumerate().take(to).skip(from) {
             let token = token as usize;
             // SAFETY: lanes, tokens and units lie in their buffers, as `Schedule`
             // and `Input::check` ensure; no other group has these units; a row
@@ -422,7 +445,9 @@ impl<C: Formula, A: crate::activation::Activation> Kernel for Apply<'_, C, A> {
                     let first = block * S::LANES;
                     let kept = block * form.kept * S::LANES;
                     let unit = Unit {
-                        sums: sums.as_ptr().add(lane * stride + n * phase.gates.len() * S::LANES),
+                        sums: sums
+                            .as_ptr()
+                            .add((lane - from) * stride + n * phase.gates.len() * S::LANES),
                         input: input.add(block * form.spec.gates * S::LANES),
                         hidden: lanes.hidden.at(lane * units + first),
                         cell: lanes.cells.0.wrapping_add(lane * units + first),
