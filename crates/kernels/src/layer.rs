@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 /// Added to the variance of a row, as in PyTorch.
-const EPSILON: f32 = 1e-5;
+pub(crate) const EPSILON: f32 = 1e-5;
 /// Values that one task works on at least.
 const CHUNK: usize = 1 << 14;
 

@@ -20,6 +20,8 @@ mod activation;
 mod buffer;
 pub mod cells;
 pub mod crf;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 mod error;
 pub mod gemm;
 pub mod layer;

@@ -12,19 +12,19 @@ use crate::{
 /// The first phase multiplies the hidden state, one after it what the phase
 /// before it left in [`Unit::gated`].
 #[derive(Debug)]
-pub(super) struct Phase {
+pub(crate) struct Phase {
     /// Gates whose weights it multiplies, in the order of the sums.
-    pub(super) gates: &'static [usize],
+    pub(crate) gates: &'static [usize],
     /// Of each, whether its sum starts from the input side, biases included;
     /// else it starts from `bias_hh`, and the formula adds the input.
-    pub(super) from_input: &'static [bool],
+    pub(crate) from_input: &'static [bool],
     /// Where the way back leaves the gradient of each sum among what is kept.
-    pub(super) slots: &'static [usize],
+    pub(crate) slots: &'static [usize],
 }
 
 impl Phase {
     /// Vectors of units whose sums fill whole panels.
-    pub(super) const fn blocks(&self) -> usize {
+    pub(crate) const fn blocks(&self) -> usize {
         match self.gates.len() {
             4 => 1,
             2 => 2,
@@ -35,33 +35,33 @@ impl Phase {
     }
 
     /// Panels that these fill.
-    pub(super) const fn panels(&self) -> usize {
+    pub(crate) const fn panels(&self) -> usize {
         self.blocks() * self.gates.len() / TILE_VECTORS
     }
 }
 
 /// A diagonal weight between the cell state and a gate.
 #[derive(Debug)]
-pub(super) struct Peephole {
+pub(crate) struct Peephole {
     /// Where the way back leaves the gradient of its gate.
-    pub(super) slot: usize,
+    pub(crate) slot: usize,
     /// Whether it sees the cell state before the step, not after it.
-    pub(super) is_before: bool,
+    pub(crate) is_before: bool,
 }
 
 /// The shape of a cell's step.
 #[derive(Debug)]
-pub(super) struct Form {
-    pub(super) spec: Spec,
-    pub(super) phases: &'static [Phase],
+pub(crate) struct Form {
+    pub(crate) spec: Spec,
+    pub(crate) phases: &'static [Phase],
     /// Values a unit keeps of a step for the way back, beside its states.
-    pub(super) kept: usize,
+    pub(crate) kept: usize,
     /// Where the way back leaves the gradient of the input side of each gate.
-    pub(super) input_slots: &'static [usize],
+    pub(crate) input_slots: &'static [usize],
     /// Whether h_{t-1} reaches h_t past the products, too.
-    pub(super) carries: bool,
+    pub(crate) carries: bool,
     /// The diagonal weights, as many as [`Spec::vectors`].
-    pub(super) peepholes: &'static [Peephole],
+    pub(crate) peepholes: &'static [Peephole],
 }
 
 impl Form {

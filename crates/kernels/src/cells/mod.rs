@@ -43,6 +43,8 @@ use crate::{
     gemm::{Init, Rows, product},
 };
 use formula::Formula;
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use formula::{Form, Phase};
 use layout::{Order, Saved as SavedLayout};
 
 /// What sets one cell apart from another.
@@ -111,6 +113,20 @@ impl CellKind {
             Self::Gru => &Gru,
             Self::ChoGru => &ChoGru,
             Self::Mgu => &Mgu,
+        }
+    }
+
+    /// The shape of its step.
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn form(self) -> &'static Form {
+        match self {
+            Self::Elman => Elman::FORM,
+            Self::ElmanRelu => ElmanRelu::FORM,
+            Self::Lstm => Lstm::FORM,
+            Self::PeepholeLstm => PeepholeLstm::FORM,
+            Self::Gru => Gru::FORM,
+            Self::ChoGru => ChoGru::FORM,
+            Self::Mgu => Mgu::FORM,
         }
     }
 

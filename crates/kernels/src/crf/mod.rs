@@ -44,6 +44,27 @@ impl Mask {
     pub fn n_tags(&self) -> usize {
         self.n_tags
     }
+
+    /// Whether a sequence of tags is allowed.
+    ///
+    /// # Errors
+    /// If a tag is out of range.
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn allows(&self, tags: &[usize]) -> Result<bool> {
+        let n = self.n_tags;
+        if let Some(&index) = tags.iter().find(|&&tag| tag >= n) {
+            return Err(Error::Range { what: "tag", index, limit: n });
+        }
+        let (Some(first), Some(last)) = (tags.first(), tags.last()) else { return Ok(true) };
+        let inner = tags.windows(2).all(|pair| self.allowed[pair[0] * n + pair[1]]);
+        Ok(inner && self.allowed[n * n + first] && self.allowed[(n + 1) * n + last])
+    }
+
+    /// Whether each transition is allowed, `[tags + 2, tags]`.
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn allowed(&self) -> &[bool] {
+        &self.allowed
+    }
 }
 
 /// Transition scores ready for use.

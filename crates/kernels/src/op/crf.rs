@@ -110,6 +110,10 @@ pub fn crf_loss(
     lengths: &[usize],
     gold: &[usize],
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if emissions.device().is_cuda() {
+        return super::cuda::crf_loss(emissions, transitions, mask, lengths, gold);
+    }
     let op = CrfLoss {
         mask: mask.clone(),
         lengths: lengths.to_vec(),

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{reading, values};
+use super::{graph, reading, values};
 use crate::layer;
 
 struct LayerNorm;
@@ -59,6 +59,9 @@ impl CustomOp3 for LayerNorm {
 /// # Errors
 /// If the shapes do not fit.
 pub fn layer_norm(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    if !graph::has_kernels(x) {
+        return graph::layer_norm(x, scale, shift);
+    }
     x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, LayerNorm)
 }
 
@@ -112,5 +115,8 @@ impl CustomOp3 for Highway {
 /// # Errors
 /// If the shapes do not fit.
 pub fn highway(new: &Tensor, old: &Tensor, gate: &Tensor) -> Result<Tensor> {
+    if !graph::has_kernels(new) {
+        return graph::highway(new, old, gate);
+    }
     new.contiguous()?.apply_op3(&old.contiguous()?, &gate.contiguous()?, Highway)
 }

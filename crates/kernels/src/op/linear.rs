@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{reading, values};
+use super::{graph, reading, values};
 use crate::{
     Isa,
     gemm::{Init, Outer, Packed, Precision, Right, Rows, product},
@@ -126,5 +126,8 @@ fn column_sums(dy: &[f32], n: usize) -> Vec<f32> {
 /// # Errors
 /// If the shapes do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
+    if !graph::has_kernels(x) {
+        return graph::linear(x, weight, bias, precision);
+    }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear { precision })
 }

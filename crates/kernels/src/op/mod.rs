@@ -3,8 +3,13 @@
 //! Each operation works on contiguous `f32` tensors on the CPU, and keeps what
 //! its way back needs in itself: so its gradients can be asked for once. It
 //! reads its arguments where they lie, and makes no gradient that nobody wants.
+//! On a GPU, recurrent layers and the CRF have kernels too (feature `cuda`); the
+//! others are graphs of Candle's own operations there.
 
 mod crf;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod graph;
 mod layer;
 mod linear;
 mod loss;

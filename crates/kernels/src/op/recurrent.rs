@@ -188,6 +188,16 @@ pub fn recurrent(
         RecurrentInput::Rows(rows) => (rows, None),
         RecurrentInput::Table { table, ids } => (table, Some(ids.to_vec())),
     };
+    let weights = weights.flatten_all()?.contiguous()?;
+    let initial = initial.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if matrix.device().is_cuda() {
+        let rows = match &ids {
+            Some(ids) => &matrix.index_select(&Tensor::new(&ids[..], matrix.device())?, 0)?,
+            None => matrix,
+        };
+        return super::cuda::recurrent(kind, schedule, rows, &weights, &initial, precision);
+    }
     let last = Arc::<LastStates>::default();
     let op = Recurrent {
         kind,
@@ -199,8 +209,7 @@ pub fn recurrent(
         saved: Mutex::new(None),
         last: Arc::clone(&last),
     };
-    let weights = weights.flatten_all()?.contiguous()?;
-    let hidden = matrix.contiguous()?.apply_op3(&weights, &initial.contiguous()?, op)?;
+    let hidden = matrix.contiguous()?.apply_op3(&weights, &initial, op)?;
     let last = hidden.apply_op1(Last { states: last, shape: initial.shape().clone() })?;
     Ok(RecurrentOutput { hidden, last })
 }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{reading, values};
+use super::{graph, reading, values};
 
 /// Values that one task multiplies.
 const CHUNK: usize = 1 << 15;
@@ -52,9 +52,6 @@ impl CustomOp1 for Scale {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout, "input")?;
-        if !self.fits(layout.shape()) {
-            candle_core::bail!("{} factors for {:?}", self.factors.len(), layout.shape());
-        }
         Ok((CpuStorage::F32(self.apply(x)), layout.shape().clone()))
     }
 
@@ -69,7 +66,7 @@ impl CustomOp1 for Scale {
 /// # Errors
 /// If there are not as many factors as values.
 pub fn scale(x: &Tensor, factors: Vec<f32>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Scale { factors, rows: None })
+    apply(x, Scale { factors, rows: None })
 }
 
 /// `x`, `[rows, dim]`, with row `i` times row `rows[i]` of `factors`, `[_, dim]`,
@@ -78,5 +75,15 @@ pub fn scale(x: &Tensor, factors: Vec<f32>) -> Result<Tensor> {
 /// # Errors
 /// If `x` is no matrix, or there is no row of factors for a row of it.
 pub fn scale_rows(x: &Tensor, factors: Vec<f32>, rows: Vec<u32>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Scale { factors, rows: Some(rows) })
+    apply(x, Scale { factors, rows: Some(rows) })
+}
+
+fn apply(x: &Tensor, scale: Scale) -> Result<Tensor> {
+    if !scale.fits(x.shape()) {
+        candle_core::bail!("{} factors for {:?}", scale.factors.len(), x.shape());
+    }
+    if !graph::has_kernels(x) {
+        return graph::scale(x, scale.factors, scale.rows);
+    }
+    x.contiguous()?.apply_op1(scale)
 }
