@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod corpus;
+mod device;
 mod distance;
 mod embed;
 mod eval;

@@ -78,7 +78,7 @@ impl Compute {
     ///
     /// # Errors
     /// If this program cannot compute there, or so many threads cannot be had.
-    pub fn prepare(&self, log: Log) -> anyhow::Result<()> {
+    pub fn prepare(&self, log: Log) -> anyhow::Result<glossator::Device> {
         let device = self.device.resolve()?;
         let threads = self.threads.map_or(0, usize::from);
         rayon::ThreadPoolBuilder::new()
@@ -88,7 +88,23 @@ impl Compute {
             .with_context(|| format!("cannot start {threads} threads"))?;
         let threads = counted(rayon::current_num_threads(), "thread");
         log.info(format_args!("device: {device}, {threads}"));
-        Ok(())
+        Ok(device)
+    }
+}
+
+impl Labelling {
+    /// Starts the threads, chooses the device and says which: how models are to be
+    /// computed.
+    ///
+    /// # Errors
+    /// If this program cannot compute there or so, or the threads cannot be had.
+    pub fn prepare(&self, log: Log) -> anyhow::Result<glossator::Compute> {
+        let (device, precision) = (self.compute.prepare(log)?, self.precision.chosen());
+        if !device.is_cpu() && self.precision == Precision::Int8 {
+            let problem = format!("--precision int8: not on {device}; say bf16 or f32");
+            return Err(Usage(problem).into());
+        }
+        Ok(glossator::Compute { precision, device })
     }
 }
 

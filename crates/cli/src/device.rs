@@ -1,6 +1,6 @@
 //! Where a model is computed.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use crate::exit::Usage;
 
@@ -15,28 +15,25 @@ pub enum Device {
     Cuda(usize),
 }
 
-/// A device that this program has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cpu;
-
 impl Device {
-    /// The device that is used.
+    /// The device that is used. If it is one of CUDA, and this program is built
+    /// without, another one takes its place.
     ///
     /// # Errors
-    /// If this program cannot compute there.
-    pub fn resolve(self) -> Result<Cpu, Usage> {
+    /// If nothing here can compute there.
+    pub fn resolve(self) -> Result<glossator::Device, Usage> {
+        let cpu = glossator::Device::cpu();
         match self {
-            Device::Auto | Device::Cpu => Ok(Cpu),
-            Device::Cuda(number) => Err(Usage(format!(
-                "--device cuda:{number}: this program is built without CUDA; leave --device out, or say --device cpu"
-            ))),
+            Device::Cpu => Ok(cpu),
+            // Without CUDA there is nothing better.
+            Device::Auto => Ok(glossator::Device::cuda(0).unwrap_or(cpu)),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => match crate::companion::hand_over()? {},
+            #[cfg(feature = "cuda")]
+            Device::Cuda(number) => glossator::Device::cuda(number).map_err(|error| {
+                Usage(format!("--device: {error}; say --device cpu to do without"))
+            }),
         }
-    }
-}
-
-impl fmt::Display for Cpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cpu")
     }
 }
 
@@ -66,7 +63,6 @@ mod tests {
         for bad in ["gpu", "cuda:", "cuda:x", "CPU"] {
             assert!(bad.parse::<Device>().is_err(), "{bad}");
         }
-        assert_eq!(Device::Auto.resolve().unwrap(), Cpu);
-        assert!(Device::Cuda(1).resolve().unwrap_err().to_string().contains("without CUDA"));
+        assert!(Device::Cpu.resolve().unwrap().is_cpu());
     }
 }

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod args;
+#[cfg(not(feature = "cuda"))]
+mod companion;
 mod compute;
 mod device;
 mod exit;

@@ -27,8 +27,8 @@ pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{
-    Embedder, EmbeddingConfig, Error, Isa, LanguageModel, LanguageModelConfig, Precision,
-    ReadingDirection, Sampling, Tagger, TaggerConfig, TextScore, TextScorer,
+    Compute, Device, Embedder, EmbeddingConfig, Error, Isa, LanguageModel, LanguageModelConfig,
+    Precision, ReadingDirection, Sampling, Tagger, TaggerConfig, TextScore, TextScorer,
 };
 pub use glossator_text::{
     Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,

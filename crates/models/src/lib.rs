@@ -9,6 +9,7 @@
 
 #[cfg(feature = "train")]
 pub mod check;
+mod compute;
 #[cfg(feature = "train")]
 mod config;
 mod embeddings;
@@ -21,6 +22,7 @@ mod tagger;
 #[cfg(feature = "train")]
 mod training;
 
+pub use compute::Compute;
 #[cfg(feature = "train")]
 pub use config::{
     CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, TaggerRunConfig,
@@ -31,7 +33,7 @@ pub use embeddings::{
     Spacing, TokenBatch,
 };
 pub use error::Error;
-pub use glossator_nn::{Isa, Precision};
+pub use glossator_nn::{Device, Isa, Precision};
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };

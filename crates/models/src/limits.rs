@@ -1,7 +1,6 @@
 //! What values a setting may have, and how what they name is called elsewhere.
 
-use glossator_hub::StoredPrecision;
-use glossator_nn::{CellKind, Connection, Precision, RnnInit, RnnShape};
+use glossator_nn::{CellKind, Connection, RnnInit, RnnShape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Largest dimension of anything.
@@ -24,15 +23,6 @@ pub(crate) fn count(n: usize, max: usize) -> bool {
 /// What is said of a number that is not.
 pub(crate) fn from_one(max: usize) -> String {
     format!("must be 1 to {max}")
-}
-
-/// The number format to compute in with weights that are stored so.
-pub(crate) fn precision(stored: StoredPrecision) -> Precision {
-    match stored {
-        StoredPrecision::F32 => Precision::F32,
-        StoredPrecision::Bf16 => Precision::Bf16,
-        StoredPrecision::Int8 => Precision::Int8,
-    }
 }
 
 /// How what a recurrent layer reads goes on beside what it computes: from the

@@ -1,6 +1,6 @@
 //! Trained rows picked by id.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use crate::{ParamSet, Result};
 
@@ -30,7 +30,7 @@ impl Embedding {
     /// # Errors
     /// If an id is out of range.
     pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, &Device::Cpu)?;
+        let ids = Tensor::new(ids, self.weight.device())?;
         Ok(self.weight.index_select(&ids, 0)?)
     }
 }

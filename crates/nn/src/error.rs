@@ -8,6 +8,14 @@ pub enum Error {
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] glossator_kernels::Error),
+    /// There is no such GPU.
+    #[error("cuda:{number} cannot be used: {problem}")]
+    Device {
+        /// Its number.
+        number: usize,
+        /// Why it cannot.
+        problem: String,
+    },
     /// A parameter of this name exists already, or does not exist.
     #[error("parameter `{name}` {problem}")]
     Parameter {

@@ -7,6 +7,7 @@
 //! neither batch nor threads.
 #![forbid(unsafe_code)]
 
+mod device;
 pub mod dropout;
 mod embedding;
 mod error;
@@ -18,6 +19,7 @@ mod rng;
 mod rnn;
 mod weights;
 
+pub use device::Device;
 pub use embedding::{Embedding, embed};
 pub use error::Error;
 pub use glossator_kernels::{

@@ -1,6 +1,6 @@
 //! Affine layers.
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use glossator_kernels::{
     Isa,
     gemm::{Init, Packed, Precision, Rows, product},
@@ -9,11 +9,11 @@ use glossator_kernels::{
 
 use crate::{ParamSet, Result, Rng, Weights, init};
 
-/// `x W^T + b`, trained.
+/// `x W^T + b` as a graph: trained, or at work on a GPU.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Var,
-    bias: Var,
+    weight: Tensor,
+    bias: Tensor,
     precision: Precision,
 }
 
@@ -46,11 +46,26 @@ impl Linear {
         bias: f32,
     ) -> Result<Self> {
         let input_dim = weight.len() / output_dim.max(1);
-        Ok(Self {
-            weight: params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?,
-            bias: params.add(&format!("{name}.bias"), vec![bias; output_dim], output_dim)?,
-            precision: Precision::F32,
-        })
+        let weight = params.add(&format!("{name}.weight"), weight, (output_dim, input_dim))?;
+        let bias = params.add(&format!("{name}.bias"), vec![bias; output_dim], output_dim)?;
+        Ok(Self { weight: weight.into_inner(), bias: bias.into_inner(), precision: Precision::F32 })
+    }
+
+    /// Takes the weights of a layer that is trained no more, to the device that
+    /// they are for.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn from_weights(
+        weights: &mut Weights,
+        name: &str,
+        input_dim: usize,
+        output_dim: usize,
+        precision: Precision,
+    ) -> Result<Self> {
+        let weight = weights.take_tensor(&format!("{name}.weight"), &[output_dim, input_dim])?;
+        let bias = weights.take_tensor(&format!("{name}.bias"), &[output_dim])?;
+        Ok(Self { weight, bias, precision })
     }
 
     /// The same with its products in a number format; weights, results and

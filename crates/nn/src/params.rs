@@ -1,8 +1,8 @@
 //! Trainable parameters in the order in which they were made.
 
-use candle_core::{Device, Shape, Tensor, Var};
+use candle_core::{Shape, Tensor, Var};
 
-use crate::{Error, Result};
+use crate::{Device, Error, Result};
 
 /// One trainable variable: a tensor with a dotted name, such as
 /// `output.weight`, or several that are computed with together and lie one
@@ -65,6 +65,7 @@ impl ParamTensor<'_> {
 #[derive(Debug, Clone, Default)]
 pub struct ParamSet {
     params: Vec<Param>,
+    device: Device,
 }
 
 impl ParamSet {
@@ -73,12 +74,22 @@ impl ParamSet {
         Self::default()
     }
 
+    /// An empty set whose variables will lie on a device.
+    pub fn on(device: &Device) -> Self {
+        Self { params: Vec::new(), device: device.clone() }
+    }
+
+    /// Where its variables lie.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Adds a parameter with the given values, row-major in `shape`.
     ///
     /// # Errors
     /// If the name is taken or `values` does not fill `shape`.
     pub fn add(&mut self, name: &str, values: Vec<f32>, shape: impl Into<Shape>) -> Result<Var> {
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        let tensor = Tensor::from_vec(values, shape, self.device.candle())?;
         let part = Part { name: name.to_owned(), shape: tensor.dims().to_vec(), first: 0 };
         self.push(name, tensor, vec![part])
     }
@@ -102,7 +113,7 @@ impl ParamSet {
             flat.extend(values);
         }
         let len = flat.len();
-        self.push(name, Tensor::from_vec(flat, len, &Device::Cpu)?, parts)
+        self.push(name, Tensor::from_vec(flat, len, self.device.candle())?, parts)
     }
 
     fn push(&mut self, name: &str, tensor: Tensor, parts: Vec<Part>) -> Result<Var> {

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
-use crate::{Error, ParamSet, Result};
+use candle_core::Tensor;
+
+use crate::{Device, Error, ParamSet, Result};
 
 /// Values that are checked at once.
 const BLOCK: usize = 1024;
@@ -18,6 +20,7 @@ pub type ReadValues =
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
     tensors: BTreeMap<String, (Vec<usize>, Values)>,
+    device: Device,
 }
 
 /// The values of a tensor.
@@ -75,6 +78,17 @@ impl Weights {
         Self::default()
     }
 
+    /// The same for layers that compute on a device.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self }
+    }
+
+    /// Where layers compute that are made of these weights.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Adds a tensor, row-major.
     pub fn insert(&mut self, name: impl Into<String>, shape: Vec<usize>, values: Vec<f32>) {
         self.tensors.insert(name.into(), (shape, Values::Here(values)));
@@ -85,12 +99,12 @@ impl Weights {
         self.tensors.insert(name.into(), (shape, Values::Elsewhere(read)));
     }
 
-    /// The values of a parameter set.
+    /// The values of a parameter set, for layers on the same device.
     ///
     /// # Errors
     /// If Candle cannot read a variable.
     pub fn from_params(params: &ParamSet) -> Result<Self> {
-        let mut weights = Self::new();
+        let mut weights = Self::new().on(params.device());
         for tensor in params.tensors() {
             weights.insert(tensor.name, tensor.shape.to_vec(), tensor.values()?);
         }
@@ -127,6 +141,12 @@ impl Weights {
             Some(index) => Err(Error::NotFinite { name: name.to_owned(), index }),
             None => Ok(values),
         }
+    }
+
+    /// As [`Weights::take`], as a tensor of the device.
+    pub(crate) fn take_tensor(&mut self, name: &str, want: &[usize]) -> Result<Tensor> {
+        let values = self.take(name, want)?;
+        Ok(Tensor::from_vec(values, want, self.device.candle())?)
     }
 
     /// Checks that every tensor was taken.

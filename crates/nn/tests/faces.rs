@@ -145,7 +145,7 @@ fn sequences_read_in_parts_with_their_states_give_the_same_bits() {
             packed.read(RnnInput::Ids(ids), lengths, state, keep).unwrap()
         };
         let whole = read(&ids, &lengths, None, Keep::Tokens);
-        let mut state = packed.first_state(3);
+        let mut state = packed.first_state(3).unwrap();
         let first = read(&[0, 8, 1, 2, 5], &[2, 1, 2], Some(&mut state), Keep::Tokens);
         let second = read(&[3, 3, 7, 4, 4, 6, 0], &[2, 1, 4], Some(&mut state), Keep::Tokens);
         let rows = |all: &[f32], rows: &[usize]| -> Vec<f32> {
@@ -237,7 +237,8 @@ fn single_steps_give_the_bits_of_the_whole_sequence() {
         let (rnn, mut weights) = trained(shape);
         let packed = PackedRnn::new(&mut weights, "rnn", shape, Precision::F32).unwrap();
         let whole = packed.apply(&x, &[9]).unwrap();
-        let (mut state, mut states) = (packed.first_state(1), rnn.first_states(1).unwrap());
+        let (mut state, mut states) =
+            (packed.first_state(1).unwrap(), rnn.first_states(1).unwrap());
         for (x, want) in x.chunks(6).zip(whole.chunks(20)) {
             let step = packed.read(RnnInput::Rows(x), &[1], Some(&mut state), Keep::Tokens);
             assert_eq!(step.unwrap(), want);

@@ -42,11 +42,11 @@ impl<T: Task> Parts<'_, T> {
             let weights = values::copy(&param.var)?;
             views.push((format!("param.{name}"), Values { shape, values: weights.into() }));
             for (j, moment) in self.optimizer.slots[i].moments.iter().enumerate() {
-                let values = moment.into();
+                let values = moment.values()?;
                 views.push((format!("moment.{j}.{name}"), Values { shape, values }));
             }
             if let Some(average) = self.average.as_ref() {
-                let values = (&average.weights[i]).into();
+                let values = average.weights[i].values()?;
                 views.push((format!("average.{name}"), Values { shape, values }));
             }
         }
@@ -85,11 +85,11 @@ impl<T: Task> Parts<'_, T> {
             let weights = take(format!("param.{name}"), shape)?;
             values::change(&param.var, |values| values.copy_from_slice(&weights))?;
             for (j, moment) in self.optimizer.slots[i].moments.iter_mut().enumerate() {
-                *moment = take(format!("moment.{j}.{name}"), shape)?;
+                moment.set(take(format!("moment.{j}.{name}"), shape)?)?;
             }
             self.optimizer.slots[i].updates = state.updates[i];
             if let Some(average) = self.average.as_mut() {
-                average.weights[i] = take(format!("average.{name}"), shape)?;
+                average.weights[i].set(take(format!("average.{name}"), shape)?)?;
             }
         }
         let carried = tensors.into_iter().filter_map(|(name, array)| {
@@ -159,14 +159,14 @@ mod tests {
     use crate::testing::Toy;
 
     fn write(path: &Path, config: &TrainingConfig, toy: &mut Toy) {
-        let mut optimizer = Optimizer::new(config, toy.params());
+        let mut optimizer = Optimizer::new(config, toy.params()).unwrap();
         Parts { task: toy, optimizer: &mut optimizer, average: &mut None }
             .write(path, &State::new(1, config))
             .unwrap();
     }
 
     fn read(path: &Path, config: &TrainingConfig, toy: &mut Toy) -> Result<State> {
-        let mut optimizer = Optimizer::new(config, toy.params());
+        let mut optimizer = Optimizer::new(config, toy.params()).unwrap();
         Parts { task: toy, optimizer: &mut optimizer, average: &mut None }.read(path, 1, config)
     }
 

@@ -24,6 +24,7 @@ pub mod observer;
 mod optimizer;
 mod schedule;
 mod session;
+mod shadow;
 mod state;
 mod task;
 #[cfg(test)]

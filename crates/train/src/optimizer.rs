@@ -4,11 +4,13 @@
 //! added piece by piece in the order of the [`ParamSet`]. A parameter without a gradient is left
 //! alone: no decay, no momentum.
 
+mod graph;
+
 use candle_core::{Tensor, backprop::GradStore};
 use glossator_nn::{Param, ParamSet};
 use rayon::prelude::*;
 
-use crate::{OptimizerKind, Result, TrainingConfig, values};
+use crate::{OptimizerKind, Result, TrainingConfig, shadow::Shadow, values};
 
 /// Values that one task works on.
 const PIECE: usize = 1 << 15;
@@ -40,8 +42,12 @@ impl Gradients {
 
     /// Euclidean norm over all gradients.
     pub(crate) fn norm(&self) -> Result<f64> {
+        let mut gradients = self.0.iter().flatten().peekable();
+        if gradients.peek().is_some_and(|gradient| !gradient.device().is_cpu()) {
+            return Ok(graph::norm(gradients)?);
+        }
         let mut sum = 0.0;
-        for gradient in self.0.iter().flatten() {
+        for gradient in gradients {
             let pieces = |values: &[f32]| -> Vec<f64> {
                 values.par_chunks(PIECE).map(sum_of_squares).collect()
             };
@@ -68,7 +74,7 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Slot {
     /// Running means, each as long as the parameter: momentum, or AdamW's two.
-    pub(crate) moments: Vec<Vec<f32>>,
+    pub(crate) moments: Vec<Shadow>,
     /// Updates of this parameter so far.
     pub(crate) updates: u64,
 }
@@ -83,16 +89,20 @@ pub(crate) struct Optimizer {
 
 impl Optimizer {
     /// An optimiser that has not made an update yet.
-    pub(crate) fn new(config: &TrainingConfig, params: &ParamSet) -> Self {
+    ///
+    /// # Errors
+    /// If Candle cannot make a tensor.
+    pub(crate) fn new(config: &TrainingConfig, params: &ParamSet) -> Result<Self> {
         let moments = match config.optimizer {
             OptimizerKind::AdamW => 2,
             OptimizerKind::Sgd => usize::from(config.momentum > 0.0),
         };
-        let slot = |param: &Param| Slot {
-            moments: vec![vec![0.0; param.var.elem_count()]; moments],
-            updates: 0,
+        let slot = |param: &Param| {
+            let moments = (0..moments).map(|_| Shadow::zeros(param)).collect::<Result<_>>()?;
+            Ok(Slot { moments, updates: 0 })
         };
-        Self { config: config.clone(), slots: params.iter().map(slot).collect() }
+        let slots = params.iter().map(slot).collect::<Result<_>>()?;
+        Ok(Self { config: config.clone(), slots })
     }
 
     /// Updates the parameters by gradients times `scale` at learning rate `rate`.
@@ -106,21 +116,43 @@ impl Optimizer {
         for ((param, gradient), slot) in params.iter().zip(&gradients.0).zip(&mut self.slots) {
             let Some(gradient) = gradient else { continue };
             slot.updates += 1;
-            values::read(gradient, |gradient| {
-                values::change(&param.var, |values| match self.config.optimizer {
-                    OptimizerKind::Sgd => {
-                        Sgd::new(&self.config, scale, rate).update(slot, values, gradient);
+            let moments = slot.moments.as_mut_slice();
+            match self.config.optimizer {
+                OptimizerKind::Sgd => {
+                    let sgd = Sgd::new(&self.config, scale, rate);
+                    match moments {
+                        [Shadow::Device(moment)] => {
+                            sgd.update_graph(Some(moment), &param.var, gradient)?;
+                        }
+                        [] if !param.var.device().is_cpu() => {
+                            sgd.update_graph(None, &param.var, gradient)?;
+                        }
+                        _ => in_place(param, gradient, |w, g| sgd.update(moments, w, g))?,
                     }
-                    OptimizerKind::AdamW => {
-                        let updates = slot.updates as f64;
-                        let adamw = AdamW::new(&self.config, updates, scale, rate);
-                        adamw.update(slot, values, gradient);
+                }
+                OptimizerKind::AdamW => {
+                    let adamw = AdamW::new(&self.config, slot.updates as f64, scale, rate);
+                    match moments {
+                        [Shadow::Device(first), Shadow::Device(second)] => {
+                            adamw.update_graph([first, second], &param.var, gradient)?;
+                        }
+                        _ => in_place(param, gradient, |w, g| adamw.update(moments, w, g))?,
                     }
-                })
-            })??;
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Hands the values of a parameter and of its gradient to `update`.
+fn in_place(
+    param: &Param,
+    gradient: &Tensor,
+    mut update: impl FnMut(&mut [f32], &[f32]),
+) -> Result<()> {
+    let change = |gradient: &[f32]| values::change(&param.var, |own| update(own, gradient));
+    Ok(values::read(gradient, change)??)
 }
 
 /// `m = momentum * m + (g + decay * w)`, `w = w - rate * m`.
@@ -137,16 +169,18 @@ impl Sgd {
         Self { scale: scale as f32, rate: rate as f32, decay, momentum }
     }
 
-    fn update(&self, slot: &mut Slot, weights: &mut [f32], gradient: &[f32]) {
+    fn update(&self, moments: &mut [Shadow], weights: &mut [f32], gradient: &[f32]) {
         let Self { scale, rate, decay, momentum } = *self;
         let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
-        match slot.moments.as_mut_slice() {
-            [moments] => pieces.zip(moments.par_chunks_mut(PIECE)).for_each(|((w, g), m)| {
-                for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
-                    *m = momentum * *m + (scale * g + decay * *w);
-                    *w -= rate * *m;
-                }
-            }),
+        match moments {
+            [Shadow::Host(moments)] => {
+                pieces.zip(moments.par_chunks_mut(PIECE)).for_each(|((w, g), m)| {
+                    for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+                        *m = momentum * *m + (scale * g + decay * *w);
+                        *w -= rate * *m;
+                    }
+                })
+            }
             _ => pieces.for_each(|(w, g)| {
                 w.iter_mut().zip(g).for_each(|(w, &g)| *w -= rate * (scale * g + decay * *w));
             }),
@@ -182,8 +216,8 @@ impl AdamW {
         }
     }
 
-    fn update(&self, slot: &mut Slot, weights: &mut [f32], gradient: &[f32]) {
-        let [first, second] = slot.moments.as_mut_slice() else { return };
+    fn update(&self, moments: &mut [Shadow], weights: &mut [f32], gradient: &[f32]) {
+        let [Shadow::Host(first), Shadow::Host(second)] = moments else { return };
         let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
         let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
         pieces.zip(moments).for_each(|((w, g), (m, v))| self.piece(w, g, m, v));
@@ -231,7 +265,7 @@ mod tests {
         let config =
             TrainingConfig { momentum: 0.9, weight_decay: 0.1, ..TrainingConfig::default() };
         let params = params(&[1.0]);
-        let mut optimizer = Optimizer::new(&config, &params);
+        let mut optimizer = Optimizer::new(&config, &params).unwrap();
         // m = 2 + 0.1; w = 1 - 0.1 * 2.1
         optimizer.step(&params, &gradients(&params, &[2.0]), 1.0, 0.1).unwrap();
         near(&params, 0.79);
@@ -243,7 +277,7 @@ mod tests {
     #[test]
     fn plain_sgd_scales_the_gradient() {
         let params = params(&[1.0]);
-        let mut optimizer = Optimizer::new(&TrainingConfig::default(), &params);
+        let mut optimizer = Optimizer::new(&TrainingConfig::default(), &params).unwrap();
         optimizer.step(&params, &gradients(&params, &[2.0]), 0.5, 0.1).unwrap();
         near(&params, 0.9);
     }
@@ -256,7 +290,7 @@ mod tests {
             ..TrainingConfig::default()
         };
         let params = params(&[1.0]);
-        let mut optimizer = Optimizer::new(&config, &params);
+        let mut optimizer = Optimizer::new(&config, &params).unwrap();
         // 1 * 0.99 - 0.1 * 2 / (2 + 1e-8)
         optimizer.step(&params, &gradients(&params, &[2.0]), 1.0, 0.1).unwrap();
         near(&params, 0.89);
@@ -275,7 +309,7 @@ mod tests {
             let gradients = gradients(&params, &wanted);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let norm = pool.install(|| {
-                let mut optimizer = Optimizer::new(&config, &params);
+                let mut optimizer = Optimizer::new(&config, &params).unwrap();
                 optimizer.step(&params, &gradients, 1.0, 0.1).unwrap();
                 gradients.norm().unwrap()
             });
@@ -289,6 +323,43 @@ mod tests {
         assert_eq!(weights, want);
         let squares: f64 = wanted.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
         assert_eq!(norm, squares.sqrt(), "whole numbers are added exactly");
+    }
+
+    #[test]
+    fn updates_by_graph_are_those_in_place() {
+        let wanted: Vec<f32> = (0..19).map(|i| i as f32 - 9.0).collect();
+        let run = |config: &TrainingConfig, by_graph: bool| {
+            let params = params(&[0.5; 19]);
+            let mut optimizer = Optimizer::new(config, &params).unwrap();
+            if by_graph {
+                for slot in &mut optimizer.slots {
+                    for moment in &mut slot.moments {
+                        let zeros = moment.values().unwrap().into_owned();
+                        let len = zeros.len();
+                        let device = params.device().candle();
+                        *moment = Shadow::Device(Tensor::from_vec(zeros, len, device).unwrap());
+                    }
+                }
+            }
+            for _ in 0..3 {
+                let gradients = gradients(&params, &wanted);
+                let sum = graph::norm(gradients.0.iter().flatten()).unwrap();
+                assert!((gradients.norm().unwrap() - sum).abs() < 1e-4);
+                optimizer.step(&params, &gradients, 0.5, 0.01).unwrap();
+            }
+            params.values("w").unwrap()
+        };
+        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let config = TrainingConfig {
+                optimizer,
+                momentum: 0.9,
+                weight_decay: 0.1,
+                ..TrainingConfig::default()
+            };
+            let [graph, place] = [run(&config, true), run(&config, false)];
+            assert!(graph.iter().zip(&place).all(|(a, b)| (a - b).abs() < 1e-6), "{optimizer:?}");
+            assert!(place.iter().all(|value| *value != 0.5));
+        }
     }
 
     #[test]

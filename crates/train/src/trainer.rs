@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use glossator_nn::Device;
+
 use crate::{Observer, Result, Task, TrainingConfig, folder::Folder, session::Session};
 
 /// Where and how to run.
@@ -22,6 +24,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Once true, the run saves a checkpoint and ends after the present step.
     pub stop: Arc<AtomicBool>,
+    /// Where the parameters lie and is computed.
+    pub device: Device,
     /// Save a checkpoint after so many steps, too.
     pub checkpoint_every_steps: Option<usize>,
 }

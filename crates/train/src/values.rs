@@ -1,4 +1,4 @@
-//! Reading and changing the numbers of tensors without copies.
+//! Reading and changing the numbers of tensors: on the processor without copies.
 
 use std::cell::RefCell;
 
@@ -6,6 +6,9 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, Var, 
 
 /// Hands the values of a contiguous `f32` tensor, row-major, to `read`.
 pub(crate) fn read<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    if !tensor.device().is_cpu() {
+        return Ok(read(&tensor.flatten_all()?.to_vec1::<f32>()?));
+    }
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
         bail!("training reads tensors on the processor only")
@@ -17,7 +20,12 @@ pub(crate) fn read<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result
 }
 
 /// Hands the values of a variable, row-major, to `change`, which may alter them.
-pub(crate) fn change(var: &Var, change: impl FnMut(&mut [f32])) -> Result<()> {
+pub(crate) fn change(var: &Var, mut change: impl FnMut(&mut [f32])) -> Result<()> {
+    if !var.device().is_cpu() {
+        let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
+        change(&mut values);
+        return var.set(&Tensor::from_vec(values, var.shape(), var.device())?);
+    }
     var.inplace_op1(&Change(RefCell::new(change)))
 }
 

@@ -65,16 +65,16 @@ pub struct Args {
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "bench", EXAMPLES)?;
-    args.labelling.compute.prepare(log)?;
+    let compute = args.labelling.prepare(log)?;
     let start = Instant::now();
-    let work = Work::load(&args.models, args.labelling.precision.chosen())?;
+    let work = Work::load(&args.models, &compute)?;
     let load = start.elapsed().as_secs_f64();
     let start = Instant::now();
     let mut sentences = read(args, log)?;
     let read = start.elapsed().as_secs_f64();
     let mut report = Report {
         models: args.models.clone(),
-        device: args.labelling.compute.device.resolve()?.to_string(),
+        device: compute.device.to_string(),
         precision: args.labelling.precision.name(),
         threads: rayon::current_num_threads(),
         instructions: Isa::detect().to_string(),

@@ -105,10 +105,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if form != Form::Html && args.unit.is_some() {
         return Err(Usage("--unit is of a page: give --to html too".into()).into());
     }
-    args.labelling.compute.prepare(log)?;
-    let precision = args.labelling.precision.chosen();
+    let compute = args.labelling.prepare(log)?;
     let load = if args.states { Embedder::states } else { Embedder::load_in };
-    let embedder = load(&args.model, precision)?;
+    let embedder = load(&args.model, compute)?;
     let dim = embedder.dim();
     let unit = args.unit.unwrap_or(0);
     if unit >= dim {

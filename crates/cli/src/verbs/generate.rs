@@ -54,8 +54,8 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         Some(name) => name,
         None => default_model()?,
     };
-    args.compute.prepare(log)?;
-    let model = LanguageModel::load(name)?;
+    let device = args.compute.prepare(log)?;
+    let model = LanguageModel::load_in(name, glossator::Compute { precision: None, device })?;
     let unknown = args.prefix.chars().filter(|c| !model.knows(*c)).count();
     if unknown > 0 {
         let characters = counted(unknown, "character");

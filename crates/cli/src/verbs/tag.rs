@@ -3,7 +3,7 @@
 use std::{mem::ManuallyDrop, path::PathBuf};
 
 use glossator::{
-    Annotation, Layer, Precision, Sentence, Tagger,
+    Annotation, Compute, Layer, Sentence, Tagger,
     corpus::{Offsets, OutputFormat, WriteOptions, writer},
 };
 
@@ -72,10 +72,9 @@ pub struct Args {
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
     warn_of_what_has_no_place(args, log);
-    args.labelling.compute.prepare(log)?;
+    let compute = args.labelling.prepare(log)?;
     // The end of the program frees them faster than it could.
-    let precision = args.labelling.precision.chosen();
-    let taggers = ManuallyDrop::new(load(&args.models, precision)?);
+    let taggers = ManuallyDrop::new(load(&args.models, &compute)?);
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
@@ -131,10 +130,10 @@ fn warn_of_what_has_no_place(args: &Args, log: Log) {
 ///
 /// # Errors
 /// If there is none of a name, it is damaged, or two write the same layer.
-pub fn load(names: &[String], precision: Option<Precision>) -> anyhow::Result<Vec<Tagger>> {
+pub fn load(names: &[String], compute: &Compute) -> anyhow::Result<Vec<Tagger>> {
     let mut taggers: Vec<Tagger> = Vec::new();
     for name in names {
-        let tagger = Tagger::load_in(name, precision)?;
+        let tagger = Tagger::load_in(name, compute.clone())?;
         let layer = tagger.layer();
         if let Some(other) = taggers.iter().find(|other| other.layer() == layer) {
             let other = other.name();

@@ -81,7 +81,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         ..Default::default()
     };
     options.check()?;
-    args.compute.prepare(log)?;
+    let options = RunOptions { device: args.compute.prepare(log)?, ..options };
     watch(log, stop, code.clone())?;
     let trained = train(TrainingRun {
         config: &config,

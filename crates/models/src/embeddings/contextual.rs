@@ -98,8 +98,12 @@ impl Contextual {
     #[cfg(feature = "train")]
     fn remembered(&self, cache: &VectorCache, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
         // What computes is part of the key: other instructions round otherwise.
-        let how = (Isa::detect(), self.model.precision());
-        let settings = format!("{VERSION} {how:?} {:?}", self.config);
+        let isa = Isa::detect();
+        let how = match self.model.device().number() {
+            None => format!("{:?}", (isa, self.model.precision())),
+            Some(_) => format!("{:?}", ("cuda", self.model.precision())),
+        };
+        let settings = format!("{VERSION} {how} {:?}", self.config);
         let mut found = Vec::with_capacity(batch.sentences.len());
         let mut missing = Vec::new();
         for sentence in &batch.sentences {

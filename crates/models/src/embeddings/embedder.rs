@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use glossator_hub::Repository;
-use glossator_nn::Precision;
 use glossator_text::{Sentence, batch};
 use rayon::prelude::*;
 
@@ -11,7 +10,7 @@ use super::{
     Columns, ContextualConfig, Embedding, TokenBatch, contextual::Contextual, states::States,
     vectors, words::Words,
 };
-use crate::{LanguageModel, Result, Tagger, language_model};
+use crate::{Compute, LanguageModel, Result, Tagger, language_model};
 
 /// The vectors that a language model, a tagger, or a file of word vectors gives
 /// to tokens; immutable, and shared by threads as it is.
@@ -36,12 +35,12 @@ impl Embedder {
         Self::load_in(name, None)
     }
 
-    /// As [`Embedder::load`], to be computed with in a number format; none: that
-    /// which the model's configuration names.
+    /// As [`Embedder::load`], to be computed in a number format or on a GPU.
     ///
     /// # Errors
     /// As [`Embedder::load`].
-    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Self> {
+    pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Self> {
+        let compute = compute.into();
         let one = |embedding| Ok(Self { embeddings: vec![embedding] });
         let found = Repository::from_env().find(name);
         let path = Path::new(name);
@@ -51,10 +50,10 @@ impl Embedder {
         let bundle = found?;
         let kind: serde_json::Value = bundle.json("config.json")?;
         if kind["kind"] == language_model::KIND {
-            let model = LanguageModel::from_bundle(&bundle, precision)?;
+            let model = LanguageModel::from_bundle(&bundle, compute)?;
             return one(Box::new(Contextual::new(&ContextualConfig::default(), model)));
         }
-        Ok(Self { embeddings: Tagger::from_bundle(&bundle, precision)?.into_embeddings() })
+        Ok(Self { embeddings: Tagger::from_bundle(&bundle, compute)?.into_embeddings() })
     }
 
     /// The states of a language model after every token: for
@@ -64,9 +63,9 @@ impl Embedder {
     ///
     /// # Errors
     /// If there is no language model of that name, or it is damaged.
-    pub fn states(name: &str, precision: Option<Precision>) -> Result<Self> {
+    pub fn states(name: &str, compute: impl Into<Compute>) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
-        let model = LanguageModel::from_bundle(&bundle, precision)?;
+        let model = LanguageModel::from_bundle(&bundle, compute)?;
         Ok(Self { embeddings: vec![Box::new(States(model))] })
     }
 

@@ -27,7 +27,7 @@ use glossator_text::{Dictionary, Sentence};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{LanguageModel, Result};
+use crate::{Compute, LanguageModel, Result};
 pub use characters::CharactersConfig;
 pub use contextual::{ContextualConfig, Spacing};
 pub use embedder::Embedder;
@@ -196,7 +196,7 @@ pub(crate) type LanguageModels = BTreeMap<String, Arc<LanguageModel>>;
 pub(crate) fn language_models(
     configs: &[EmbeddingConfig],
     bundle: &Bundle,
-    precision: Option<Precision>,
+    compute: &Compute,
 ) -> Result<LanguageModels> {
     let mut hashes = Vec::new();
     for ContextualConfig { model, .. } in configs.iter().filter_map(EmbeddingConfig::contextual) {
@@ -204,7 +204,8 @@ pub(crate) fn language_models(
             hashes.push(model);
         }
     }
-    let load = |hash: &String| LanguageModel::from_bundle(&bundle.language_model(hash)?, precision);
+    let load =
+        |hash: &String| LanguageModel::from_bundle(&bundle.language_model(hash)?, compute.clone());
     // All results come first, so that of several errors always the same is told.
     let models: Vec<Result<_>> = hashes.par_iter().with_max_len(1).map(load).collect();
     hashes.into_iter().zip(models).map(|(hash, model)| Ok((hash, model?))).collect()

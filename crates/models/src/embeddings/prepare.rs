@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use glossator_hub::{Bundle, Repository};
 use glossator_nn::{
-    Embedding as Table, ParamSet, Precision, Rng, Rnn, RnnInit, Weights, embed, init,
+    Device, Embedding as Table, ParamSet, Precision, Rng, Rnn, RnnInit, Weights, embed, init,
 };
 use glossator_text::{Dictionary, Sentence, batch};
 
@@ -26,7 +26,7 @@ use super::{
     words::Words,
 };
 use crate::{
-    LanguageModel, Result,
+    Compute, LanguageModel, Result,
     lookup::{CharacterIds, normalized, word_id},
 };
 
@@ -67,6 +67,7 @@ impl EmbeddingConfig {
         &self,
         sentences: &[Sentence],
         cache: &Arc<VectorCache>,
+        device: &Device,
     ) -> Result<Prepared> {
         let mut counts = BTreeMap::new();
         let mut count = |item: String| *counts.entry(item).or_insert(0) += 1;
@@ -96,10 +97,11 @@ impl EmbeddingConfig {
                     Some(Dictionary::from_counts(&counts, config.min_count, None));
             }
             Self::Contextual(config) => {
-                prepared.load(&Repository::from_env().find(&config.model)?, cache)?;
+                prepared.load(&Repository::from_env().find(&config.model)?, cache, device)?;
             }
             Self::Pooled(config) => {
-                let own = prepared.load(&Repository::from_env().find(&config.model)?, cache)?;
+                let own =
+                    prepared.load(&Repository::from_env().find(&config.model)?, cache, device)?;
                 let words = tokens.filter(|token| config.takes(token));
                 words.for_each(|token| count(token.to_owned()));
                 let words = Dictionary::from_counts(&counts, config.min_count, None);
@@ -157,11 +159,12 @@ impl Prepared {
         bundle: &Bundle,
         weights: &Weights,
         cache: &Arc<VectorCache>,
+        device: &Device,
     ) -> Result<Self> {
         let mut prepared =
             Self { config: config.clone(), dictionary: None, given: None, language_model: None };
         if let Some(contextual) = config.contextual() {
-            prepared.load(&bundle.language_model(&contextual.model)?, cache)?;
+            prepared.load(&bundle.language_model(&contextual.model)?, cache, device)?;
         }
         if !matches!(config, EmbeddingConfig::Contextual(_)) {
             prepared.dictionary = Some(read_dictionary(index, bundle)?);
@@ -175,10 +178,16 @@ impl Prepared {
     }
 
     /// Takes a language model in, and notes its hash in the settings.
-    fn load(&mut self, bundle: &Bundle, cache: &Arc<VectorCache>) -> Result<Contextual> {
+    fn load(
+        &mut self,
+        bundle: &Bundle,
+        cache: &Arc<VectorCache>,
+        device: &Device,
+    ) -> Result<Contextual> {
         // What was read is what is kept, whatever becomes of the folder.
         let bundle = bundle.in_memory()?;
-        let model = LanguageModel::from_bundle(&bundle, None)?;
+        let compute = Compute { precision: None, device: device.clone() };
+        let model = LanguageModel::from_bundle(&bundle, compute)?;
         if let Some(name) = self.config.model() {
             *name = bundle.content_hash()?;
         }
@@ -361,7 +370,7 @@ impl TrainedEmbedding for Pooled {
 
 /// Vectors that are not trained, `[tokens, dim]`.
 fn constant(vectors: &[f32], dim: usize) -> Result<Tensor> {
-    let tensor = Tensor::from_slice(vectors, (vectors.len() / dim, dim), &Device::Cpu);
+    let tensor = Tensor::from_slice(vectors, (vectors.len() / dim, dim), Device::cpu().candle());
     Ok(tensor.map_err(glossator_nn::Error::from)?)
 }
 
@@ -393,7 +402,7 @@ impl TrainedEmbedding for TrainedCharacters {
             }
         }
         let last = self.rnn.forward(&self.table.forward(&ids)?, &lengths, 0.0, rng)?.last;
-        let numbers = Tensor::new(numbers, &Device::Cpu).map_err(glossator_nn::Error::from)?;
+        let numbers = Tensor::new(numbers, last.device()).map_err(glossator_nn::Error::from)?;
         Ok(last.index_select(&numbers, 0).map_err(glossator_nn::Error::from)?)
     }
 }
@@ -421,7 +430,7 @@ impl TrainedEmbedding for GivenWords {
         let id = |token: &&str| word_id(&self.dictionary, token);
         let ids: Vec<u32> = batch.tokens.iter().map(id).collect();
         let rows = embed(&self.values, self.dim, &ids);
-        Ok(Tensor::from_vec(rows, (ids.len(), self.dim), &Device::Cpu)
+        Ok(Tensor::from_vec(rows, (ids.len(), self.dim), Device::cpu().candle())
             .map_err(glossator_nn::Error::from)?)
     }
 }

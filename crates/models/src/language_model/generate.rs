@@ -45,7 +45,7 @@ impl LanguageModel {
         let mut text = prefix.clone();
         let delimiter = self.config().document_delimiter.chars();
         let mut next: Vec<u32> = delimiter.chain(prefix).map(|c| self.ids.id(c)).collect();
-        let mut state = self.first_state(1);
+        let mut state = self.first_state(1)?;
         let mut rng = Rng::new(sampling.seed, "generate", 0);
         for _ in 0..sampling.characters {
             let hidden = self.states(&next, &[next.len()], Some(&mut state), Keep::Last);

@@ -6,17 +6,18 @@ use std::{
 };
 
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Keep, PackedLinear, PackedRnn, Precision, RnnInput, RnnState, Weights};
+use glossator_nn::{Device, Keep, PackedLinear, PackedRnn, Precision, RnnInput, RnnState, Weights};
 use glossator_text::Dictionary;
 
 use super::{LanguageModelConfig, ReadingDirection, TextScore, config::LanguageModelModel};
-use crate::{Error, Result, language_model::KIND, limits, lookup::CharacterIds, stored};
+use crate::{Compute, Error, Result, language_model::KIND, lookup::CharacterIds, stored};
 
 /// A character language model: immutable, and shared by threads as it is.
 pub struct LanguageModel {
     name: String,
     key: String,
     precision: Precision,
+    device: Device,
     model: LanguageModelModel,
     dictionary: Dictionary,
     pub(super) ids: CharacterIds,
@@ -31,11 +32,11 @@ impl std::fmt::Debug for LanguageModel {
     }
 }
 
-/// Models that are in use, by their keys and precisions: who loads one of them
-/// again gets the same. It keeps none alive.
+/// Models that are in use, by their keys, precisions and GPUs: who loads one of
+/// them again gets the same. It keeps none alive.
 static LOADED: Mutex<Loaded> = Mutex::new(BTreeMap::new());
 
-type Loaded = BTreeMap<(String, Option<Precision>), Weak<LanguageModel>>;
+type Loaded = BTreeMap<(String, Option<Precision>, Option<usize>), Weak<LanguageModel>>;
 
 impl LanguageModel {
     /// Loads a model by name: a built-in one, one of the cache, or a folder.
@@ -46,13 +47,13 @@ impl LanguageModel {
         Self::load_in(name, None)
     }
 
-    /// As [`LanguageModel::load`], to be computed with in a number format; none:
-    /// that which the model's configuration names.
+    /// As [`LanguageModel::load`], to be computed in a number format or on a GPU;
+    /// the scores of characters are computed on the processor.
     ///
     /// # Errors
     /// As [`LanguageModel::load`].
-    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Arc<Self>> {
-        Self::from_bundle(&Repository::from_env().find(name)?, precision)
+    pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Arc<Self>> {
+        Self::from_bundle(&Repository::from_env().find(name)?, compute)
     }
 
     /// Loads the language models that a model consists of or works with: itself,
@@ -73,20 +74,21 @@ impl LanguageModel {
         hashes.into_iter().map(load).collect()
     }
 
-    /// Loads a model from its files, to be computed with in a number format;
-    /// none: that which its configuration names. While one with the same content is in use
-    /// anywhere in the process, that one is shared.
+    /// Loads a model from its files, to be computed as [`LanguageModel::load_in`]
+    /// says. While one with the same content is in use anywhere in the process,
+    /// computed alike, that one is shared.
     ///
     /// # Errors
     /// If a file is missing or damaged, or the weights do not fit the configuration.
-    pub fn from_bundle(bundle: &Bundle, precision: Option<Precision>) -> Result<Arc<Self>> {
-        let key = (bundle.content_hash()?, precision);
+    pub fn from_bundle(bundle: &Bundle, compute: impl Into<Compute>) -> Result<Arc<Self>> {
+        let compute = compute.into();
+        let key = (bundle.content_hash()?, compute.precision, compute.device.number());
         let find = |loaded: &Loaded| loaded.get(&key)?.upgrade();
         let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = find(&lock()) {
             return Ok(model);
         }
-        let model = Arc::new(Self::read(bundle, &key.0, precision)?);
+        let model = Arc::new(Self::read(bundle, &key.0, &compute)?);
         let mut loaded = lock();
         loaded.retain(|_, model| model.strong_count() > 0);
         // Another thread may have been faster.
@@ -96,7 +98,7 @@ impl LanguageModel {
         }))
     }
 
-    fn read(bundle: &Bundle, key: &str, precision: Option<Precision>) -> Result<Self> {
+    fn read(bundle: &Bundle, key: &str, compute: &Compute) -> Result<Self> {
         let model: LanguageModelModel = bundle.config(KIND)?;
         if let Some((key, problem)) = model.language_model.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
@@ -111,9 +113,8 @@ impl LanguageModel {
         if dictionary.len() < 2 {
             return Err(bundle.damaged(DICTIONARY, "it holds no character").into());
         }
-        let weights = stored::weights(bundle, |_| true)?;
-        let precision = precision
-            .unwrap_or_else(|| limits::precision(model.compute.unwrap_or(model.precision)));
+        let weights = stored::weights(bundle, |_| true)?.on(&compute.device);
+        let precision = compute.precision(model.compute.unwrap_or(model.precision));
         Self::from_weights(bundle.name(), key, model, dictionary, weights, precision)
             .map_err(|source| Error::of_weights(bundle.name(), source))
     }
@@ -130,6 +131,7 @@ impl LanguageModel {
         let config = &model.language_model;
         let (items, dim) = (dictionary.len(), config.embedding_dim);
         let encoder = weights.take("encoder.weight", &[items, dim])?;
+        let device = weights.device().clone();
         let rnn = PackedRnn::of_table(&mut weights, "rnn", config.rnn(), precision, &encoder)?;
         let mut linear =
             |name, from, to, precision| PackedLinear::new(&mut weights, name, from, to, precision);
@@ -139,7 +141,7 @@ impl LanguageModel {
         weights.finish()?;
         let ids = CharacterIds::new(&dictionary);
         let (name, key) = (name.to_owned(), key.to_owned());
-        Ok(Self { name, key, precision, model, dictionary, ids, rnn, projection, decoder })
+        Ok(Self { name, key, precision, device, model, dictionary, ids, rnn, projection, decoder })
     }
 
     /// Name or path it was loaded from first.
@@ -156,6 +158,11 @@ impl LanguageModel {
     /// computed from the states in `f32`.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// Where it is computed.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Architecture and settings of its training.
@@ -213,8 +220,8 @@ impl LanguageModel {
     }
 
     /// The first state of so many sequences.
-    pub(super) fn first_state(&self, sequences: usize) -> RnnState {
-        self.rnn.first_state(sequences)
+    pub(super) fn first_state(&self, sequences: usize) -> Result<RnnState> {
+        self.rnn.first_state(sequences).map_err(|source| self.failed(source))
     }
 
     /// An error about the numbers of this model.

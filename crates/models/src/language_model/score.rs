@@ -148,7 +148,7 @@ impl LanguageModel {
         let from: Vec<usize> = (0..=n_streams).map(|s| first + s * predicted / n_streams).collect();
         let mut at: Vec<usize> =
             from[..n_streams].iter().map(|a| a.saturating_sub(WARM_UP)).collect();
-        let mut state = self.first_state(n_streams);
+        let mut state = self.first_state(n_streams)?;
         let mut score = TextScore::default();
         while at.iter().zip(&from[1..]).any(|(at, end)| at < end) {
             let (mut inputs, mut lengths) = (Vec::new(), Vec::new());

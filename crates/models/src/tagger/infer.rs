@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use glossator_hub::{Bundle, Repository};
-use glossator_nn::{Crf, PackedLinear, PackedRnn, Precision, Weights};
+use glossator_nn::{Crf, Precision, Weights};
 use glossator_text::{Annotation, Dictionary, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
-use super::{KIND, Labels, TaggerModel};
+use super::{
+    KIND, Labels, TaggerModel,
+    head::{Head, HeadShape},
+};
 use crate::{
-    Embedding, EmbeddingConfig, Error, Result, TokenBatch,
+    Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{language_models, write_all},
-    limits, stored,
+    stored,
 };
 
 /// Tokens of a batch, unless the caller asks for another number: enough that
@@ -29,9 +32,7 @@ pub struct Tagger {
     model: TaggerModel,
     labels: Labels,
     embeddings: Vec<Box<dyn Embedding>>,
-    reprojection: Option<PackedLinear>,
-    rnn: PackedRnn,
-    output: PackedLinear,
+    head: Head,
     decoder: Decoder,
 }
 
@@ -59,14 +60,13 @@ impl Tagger {
         Self::load_in(name, None)
     }
 
-    /// As [`Tagger::load`], to be computed with in a number format; none: that
-    /// which the configurations of the model and of its language models name.
+    /// As [`Tagger::load`], to be computed in a number format or on a GPU.
     /// Emission scores, transitions and probabilities are `f32` and more in any.
     ///
     /// # Errors
     /// As [`Tagger::load`].
-    pub fn load_in(name: &str, precision: Option<Precision>) -> Result<Self> {
-        Self::from_bundle(&Repository::from_env().find(name)?, precision)
+    pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Self> {
+        Self::from_bundle(&Repository::from_env().find(name)?, compute)
     }
 
     /// Loads a model from an archive (`tar` of its folder) in memory.
@@ -77,11 +77,12 @@ impl Tagger {
         Self::from_bundle(&Bundle::from_bytes(bytes)?, None)
     }
 
-    /// Loads a model from its files; the precision is that of [`Tagger::load_in`].
+    /// Loads a model from its files, to be computed as [`Tagger::load_in`] says.
     ///
     /// # Errors
     /// If a file is missing or damaged, or the weights do not fit the configuration.
-    pub fn from_bundle(bundle: &Bundle, precision: Option<Precision>) -> Result<Self> {
+    pub fn from_bundle(bundle: &Bundle, compute: impl Into<Compute>) -> Result<Self> {
+        let compute = compute.into();
         let model: TaggerModel = bundle.config(KIND)?;
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
@@ -89,15 +90,15 @@ impl Tagger {
         if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
             return Err(bundle.damaged("config.json", problem).into());
         }
-        let own = precision
-            .unwrap_or_else(|| limits::precision(model.compute.unwrap_or(model.precision)));
+        let own = compute.precision(model.compute.unwrap_or(model.precision));
         let configs = &model.tagger.embeddings;
         let (models, parts) = rayon::join(
-            || language_models(configs, bundle, precision),
+            || language_models(configs, bundle, &compute),
             || read_own(configs, bundle),
         );
         // Of several errors, always the same is told.
-        let (dictionaries, mut weights) = parts?;
+        let (dictionaries, weights) = parts?;
+        let mut weights = weights.on(&compute.device);
         let models = models?;
         let named = |source| Error::of_weights(bundle.name(), source);
         let mut embeddings = Vec::new();
@@ -134,13 +135,9 @@ impl Tagger {
         let labels = Labels::new(&model.labels, model.scheme);
         let dim = embeddings.iter().map(|e| e.dim()).sum();
         let reprojected = config.reprojected(dim);
-        let mut linear =
-            |name, from, to, precision| PackedLinear::new(&mut weights, name, from, to, precision);
-        let project = |to| linear("reprojection", dim, to, precision);
-        let reprojection = reprojected.map(project).transpose()?;
-        let shape = config.rnn(reprojected.unwrap_or(dim));
-        let output = linear("output", shape.output_dim(), n_tags, Precision::F32)?;
-        let rnn = PackedRnn::new(&mut weights, "rnn", shape, precision)?;
+        let rnn = config.rnn(reprojected.unwrap_or(dim));
+        let head = HeadShape { dim, reprojected, rnn, n_tags };
+        let head = Head::new(&mut weights, &head, precision)?;
         let decoder = if config.crf {
             let transitions = weights.take("crf.transitions", &[n_tags + 2, n_tags])?;
             Decoder::Crf(Crf::new(&transitions, &labels.mask())?)
@@ -151,7 +148,7 @@ impl Tagger {
         };
         weights.finish()?;
         let name = name.to_owned();
-        Ok(Self { name, labels, embeddings, reprojection, rnn, output, decoder, model })
+        Ok(Self { name, labels, embeddings, head, decoder, model })
     }
 
     /// Name or path it was loaded from.
@@ -262,6 +259,9 @@ impl Tagger {
         let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
         let mut vectors = vec![0.0; batch.tokens.len() * dim];
         write_all(&self.embeddings, batch, &mut vectors)?;
+        if self.head.wants_all() {
+            return self.decode_all(&vectors, &batch.lengths);
+        }
         // From here on sentences are cheap, and are shared out in small groups.
         let (mut rest, mut lengths, mut groups) = (&vectors[..], &batch.lengths[..], Vec::new());
         for group in batch::by_tokens(&batch.lengths, GROUP_TOKENS) {
@@ -276,7 +276,7 @@ impl Tagger {
 
     /// Layers of some sentences by the vectors of their tokens.
     fn decode_all(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<Layer>> {
-        let emissions = self.emissions(vectors, lengths)?;
+        let emissions = self.head.emissions(vectors, lengths)?;
         let mut rest = &emissions[..];
         let mut layers = Vec::with_capacity(lengths.len());
         for length in lengths {
@@ -310,14 +310,6 @@ impl Tagger {
                 Ok(self.labels.annotation(&path, &crf.posterior(emissions)?))
             }
         }
-    }
-
-    /// Emission scores `[tokens, tags]` by vectors `[tokens, dim]`.
-    fn emissions(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
-        let tokens = lengths.iter().sum();
-        let projected = self.reprojection.as_ref().map(|layer| layer.apply(vectors, tokens));
-        let hidden = self.rnn.apply(projected.as_deref().unwrap_or(vectors), lengths)?;
-        Ok(self.output.apply(&hidden, tokens))
     }
 }
 

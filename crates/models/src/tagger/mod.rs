@@ -6,6 +6,7 @@
 //! ```
 
 mod config;
+mod head;
 mod infer;
 mod labels;
 #[cfg(feature = "train")]

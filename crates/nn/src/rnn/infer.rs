@@ -8,7 +8,7 @@ use glossator_kernels::{
     layer::{highway, layer_norm},
 };
 
-use super::{Connection, RnnShape, highway_name, norm_name, state_name, tensors};
+use super::{Connection, RnnShape, TakenLayer, on_device::OnDevice};
 use crate::{PackedLinear, Result, Weights};
 
 /// Rows of a batch: enough to read the weights, which may not fit the cache,
@@ -58,7 +58,7 @@ impl Keep<'_> {
 /// States of a stack of layers between two parts of the same sequences: of
 /// each direction of each layer, `[states, sequences, hidden_dim]`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RnnState(Vec<Vec<f32>>);
+pub struct RnnState(pub(super) Vec<Vec<f32>>);
 
 /// A stack of recurrent layers for inference. It keeps nothing between calls
 /// and may be shared by threads.
@@ -69,6 +69,8 @@ pub struct PackedRnn {
     /// The input side of the first layer for every row of a table, one a
     /// direction; none if its input is no table.
     tables: Vec<Vec<f32>>,
+    /// The stack if it computes on a GPU: then there is nothing here.
+    on_device: Option<OnDevice>,
 }
 
 /// A layer of the stack.
@@ -123,14 +125,21 @@ impl PackedRnn {
         precision: Precision,
         table: Option<&[f32]>,
     ) -> Result<Self> {
+        if !stored.device().is_cpu() {
+            let stack = OnDevice::new(stored, prefix, shape, precision, table)?;
+            return Ok(Self {
+                shape,
+                layers: Vec::new(),
+                tables: Vec::new(),
+                on_device: Some(stack),
+            });
+        }
         let (cell, isa) = (shape.cell.cell(), Isa::detect());
         let (mut layers, mut tables) = (Vec::new(), Vec::new());
         for layer in 0..shape.n_layers {
-            let (mut directions, mut states) = (Vec::new(), Vec::new());
-            for &direction in shape.directions() {
-                let names = tensors(prefix, &shape, layer, direction).into_iter();
-                let values = names.map(|(name, dims)| stored.take(&name, &dims));
-                let values = values.collect::<Result<Vec<_>>>()?;
+            let taken = TakenLayer::take(stored, prefix, &shape, layer)?;
+            let mut directions = Vec::new();
+            for values in taken.directions {
                 let mut weights = cells::Weights {
                     input_dim: shape.layer_input(layer),
                     hidden_dim: shape.hidden_dim,
@@ -145,33 +154,25 @@ impl PackedRnn {
                     (weights.input_dim, weights.weight_ih) = (0, &[]);
                 }
                 directions.push(cell.pack(&weights, isa, precision)?);
-                if shape.learned_state {
-                    let size = [cell.spec().states, shape.hidden_dim];
-                    let name = state_name(prefix, layer, direction);
-                    states.push(stored.take(&name, &size)?);
-                }
             }
             let width = shape.output_dim();
-            let highway =
-                (layer > 0 && shape.between.connection == Connection::Highway).then(|| {
-                    let name = highway_name(prefix, layer);
-                    PackedLinear::new(stored, &name, width, width, precision)
-                });
-            let norm = (layer + 1 < shape.n_layers && shape.between.layer_norm).then(|| {
-                let name = norm_name(prefix, layer);
-                let scale = stored.take(&format!("{name}.weight"), &[width])?;
-                Ok::<_, crate::Error>((scale, stored.take(&format!("{name}.bias"), &[width])?))
-            });
-            let (highway, norm) = (highway.transpose()?, norm.transpose()?);
-            layers.push(Layer { directions, states, highway, norm });
+            let gate = |name: String| PackedLinear::new(stored, &name, width, width, precision);
+            let highway = taken.highway.map(gate).transpose()?;
+            layers.push(Layer { directions, states: taken.states, highway, norm: taken.norm });
         }
-        Ok(Self { shape, layers, tables })
+        Ok(Self { shape, layers, tables, on_device: None })
     }
 
     /// The first state of so many sequences: trained, or zeros.
-    pub fn first_state(&self, sequences: usize) -> RnnState {
+    ///
+    /// # Errors
+    /// If a GPU fails.
+    pub fn first_state(&self, sequences: usize) -> Result<RnnState> {
+        if let Some(stack) = &self.on_device {
+            return stack.first_state(sequences);
+        }
         let layers = 0..self.layers.len();
-        RnnState(layers.flat_map(|layer| self.first_of_layer(layer, sequences)).collect())
+        Ok(RnnState(layers.flat_map(|layer| self.first_of_layer(layer, sequences)).collect()))
     }
 
     /// The same of each direction of a layer.
@@ -221,10 +222,13 @@ impl PackedRnn {
             assert_eq!(rows.len(), tokens, "one row for each token");
         }
         let n_directions = self.shape.directions().len();
-        let want = self.layers.len() * n_directions;
+        let want = self.shape.n_layers * n_directions;
         if let Some(found) = state.as_ref().map(|state| state.0.len()).filter(|&n| n != want) {
             let what = "states of directions of layers";
             return Err(glossator_kernels::Error::Length { what, want, found }.into());
+        }
+        if let Some(stack) = &self.on_device {
+            return stack.read(input, lengths, state, keep);
         }
         let mut hidden: Option<Vec<f32>> = None;
         for (layer, parts) in self.layers.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Stacked recurrent layers in one or both directions.
 
 mod infer;
+mod on_device;
 mod train;
 
 pub use infer::{Keep, PackedRnn, RnnInput, RnnState};
@@ -10,6 +11,8 @@ use glossator_kernels::{
     Direction,
     cells::{CellKind, Spec},
 };
+
+use crate::{Result, Weights};
 
 /// What a stack of recurrent layers looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,4 +119,44 @@ fn tensors(
         tensors.push((name("peephole"), vec![vectors, shape.hidden_dim]));
     }
     tensors
+}
+
+/// Weights of one layer, taken from where they are stored.
+struct TakenLayer {
+    /// Of each direction those of [`tensors`].
+    directions: Vec<Vec<Vec<f32>>>,
+    /// Trained first state of each direction, `[states, hidden_dim]`.
+    states: Vec<Vec<f32>>,
+    /// Name of the gate of the highway around it, if there is one.
+    highway: Option<String>,
+    /// Scale and shift of the normalisation behind it.
+    norm: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+impl TakenLayer {
+    fn take(stored: &mut Weights, prefix: &str, shape: &RnnShape, layer: usize) -> Result<Self> {
+        let (mut directions, mut states) = (Vec::new(), Vec::new());
+        for &direction in shape.directions() {
+            let names = tensors(prefix, shape, layer, direction).into_iter();
+            let parts = names.map(|(name, dims)| stored.take(&name, &dims));
+            directions.push(parts.collect::<Result<_>>()?);
+            if shape.learned_state {
+                let size = [shape.cell.cell().spec().states, shape.hidden_dim];
+                states.push(stored.take(&state_name(prefix, layer, direction), &size)?);
+            }
+        }
+        let is_highway = layer > 0 && shape.between.connection == Connection::Highway;
+        let is_normed = layer + 1 < shape.n_layers && shape.between.layer_norm;
+        let norm = is_normed.then(|| {
+            let (name, width) = (norm_name(prefix, layer), shape.output_dim());
+            let scale = stored.take(&format!("{name}.weight"), &[width])?;
+            Ok::<_, crate::Error>((scale, stored.take(&format!("{name}.bias"), &[width])?))
+        });
+        Ok(Self {
+            directions,
+            states,
+            highway: is_highway.then(|| highway_name(prefix, layer)),
+            norm: norm.transpose()?,
+        })
+    }
 }

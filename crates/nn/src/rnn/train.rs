@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use glossator_kernels::{
     Schedule,
     gemm::Precision,
     op::{self, RecurrentInput},
 };
 
-use super::{Connection, RnnShape, group_name, highway_name, norm_name, state_name, tensors};
-use crate::{Linear, ParamSet, Result, Rng, dropout, init};
+use super::{
+    Connection, RnnShape, TakenLayer, group_name, highway_name, norm_name, state_name, tensors,
+};
+use crate::{Linear, ParamSet, Result, Rng, Weights, dropout, init};
 
 /// Places in the weights of a direction.
 const WEIGHT_HH: usize = 1;
@@ -18,7 +20,7 @@ const BIAS_IH: usize = 2;
 /// First bias of the gate of a highway: at first it lets its input go on.
 const SHUT: f32 = -1.0;
 
-/// A stack of recurrent layers, trained.
+/// A stack of recurrent layers as a graph: trained, or at work on a GPU.
 #[derive(Clone, Debug)]
 pub struct Rnn {
     shape: RnnShape,
@@ -30,14 +32,14 @@ pub struct Rnn {
 #[derive(Clone, Debug)]
 struct Layer {
     /// Weights of each direction, as [`op::recurrent`] takes them.
-    weights: Vec<Var>,
+    weights: Vec<Tensor>,
     /// Trained first states of each direction, `[states, hidden_dim]`; none if
     /// they are zeros.
-    states: Vec<Var>,
+    states: Vec<Tensor>,
     /// The gate of the highway around it.
     highway: Option<Linear>,
     /// Scale and shift of the normalisation behind it.
-    norm: Option<(Var, Var)>,
+    norm: Option<(Tensor, Tensor)>,
 }
 
 /// First values of a stack.
@@ -104,11 +106,12 @@ impl Rnn {
                         .iter_mut()
                         .for_each(|b| *b += by);
                 }
-                weights.push(params.add_group(&group_name(prefix, layer, direction), group)?);
+                let name = group_name(prefix, layer, direction);
+                weights.push(params.add_group(&name, group)?.into_inner());
                 if shape.learned_state {
                     let zeros = vec![0.0; spec.states * dim];
                     let name = state_name(prefix, layer, direction);
-                    states.push(params.add(&name, zeros, (spec.states, dim))?);
+                    states.push(params.add(&name, zeros, (spec.states, dim))?.into_inner());
                 }
             }
             let is_highway = layer > 0 && shape.between.connection == Connection::Highway;
@@ -121,12 +124,58 @@ impl Rnn {
             let norm = is_normed.then(|| -> Result<_> {
                 let name = norm_name(prefix, layer);
                 let scale = params.add(&format!("{name}.weight"), vec![1.0; width], width)?;
-                Ok((scale, params.add(&format!("{name}.bias"), vec![0.0; width], width)?))
+                let shift = params.add(&format!("{name}.bias"), vec![0.0; width], width)?;
+                Ok((scale.into_inner(), shift.into_inner()))
             });
             let (highway, norm) = (highway.transpose()?, norm.transpose()?);
             layers.push(Layer { weights, states, highway, norm });
         }
         Ok(Self { shape, precision: Precision::F32, layers })
+    }
+
+    /// Takes the weights of a stack that is trained no more, to the device that
+    /// they are for.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn from_weights(
+        stored: &mut Weights,
+        prefix: &str,
+        shape: RnnShape,
+        precision: Precision,
+    ) -> Result<Self> {
+        let device = stored.device().clone();
+        let layers = (0..shape.n_layers).map(|layer| {
+            let taken = TakenLayer::take(stored, prefix, &shape, layer)?;
+            let states = (shape.cell.cell().spec().states, shape.hidden_dim);
+            let weights = taken.directions.into_iter().map(|parts| {
+                let flat = parts.concat();
+                Tensor::from_slice(&flat, flat.len(), device.candle())
+            });
+            let states = taken
+                .states
+                .into_iter()
+                .map(|values| Tensor::from_vec(values, states, device.candle()));
+            let width = shape.output_dim();
+            let highway = taken
+                .highway
+                .map(|name| Linear::from_weights(stored, &name, width, width, precision));
+            let row = |values| Tensor::from_vec(values, width, device.candle());
+            let norm =
+                taken.norm.map(|(scale, shift)| Ok::<_, crate::Error>((row(scale)?, row(shift)?)));
+            Ok(Layer {
+                weights: weights.collect::<candle_core::Result<_>>()?,
+                states: states.collect::<candle_core::Result<_>>()?,
+                highway: highway.transpose()?,
+                norm: norm.transpose()?,
+            })
+        });
+        Ok(Self { shape, precision, layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// What it looks like.
+    pub fn shape(&self) -> &RnnShape {
+        &self.shape
     }
 
     /// The same with its products in a number format; weights, states and
@@ -176,8 +225,9 @@ impl Rnn {
             let all = all.map(|state| state.unsqueeze(1)?.broadcast_as(shape)?.contiguous());
             return Ok(all.collect::<candle_core::Result<_>>()?);
         }
-        let zeros = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
-        Ok(vec![zeros; self.shape.n_layers * self.shape.directions().len()])
+        let all = self.layers.iter().flat_map(|layer| &layer.weights);
+        let zeros = all.map(|weights| Tensor::zeros(shape, DType::F32, weights.device()));
+        Ok(zeros.collect::<candle_core::Result<_>>()?)
     }
 
     /// As [`forward`](Self::forward), of rows or of a table and the ids of its

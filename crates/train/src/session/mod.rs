@@ -40,7 +40,7 @@ impl<'a, T: Task> Session<'a, T> {
         observers: &'a mut [Box<dyn Observer>],
     ) -> Result<Self> {
         let folder = Folder::open(&options.out, options.resume)?;
-        let mut optimizer = Optimizer::new(config, task.params());
+        let mut optimizer = Optimizer::new(config, task.params())?;
         let decay = (config.ema_decay > 0.0).then_some(config.ema_decay);
         let mut average = decay.map(|decay| Average::new(decay, task.params())).transpose()?;
         let mut state = State::new(options.seed, config);

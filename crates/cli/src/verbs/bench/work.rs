@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use glossator::{Embedder, Precision, Sentence, Tagger};
+use glossator::{Compute, Embedder, Sentence, Tagger};
 
 use crate::verbs::{embed, eval, tag};
 
@@ -17,11 +17,11 @@ impl Work {
     ///
     /// # Errors
     /// If there is none of a name, it is damaged, or two write the same layer.
-    pub fn load(names: &[String], precision: Option<Precision>) -> anyhow::Result<Self> {
+    pub fn load(names: &[String], compute: &Compute) -> anyhow::Result<Self> {
         let (embedding, labelling): (Vec<String>, Vec<String>) =
             names.iter().cloned().partition(|name| eval::is_language_model(name));
-        let taggers = tag::load(&labelling, precision)?;
-        let embedders = embedding.iter().map(|name| Embedder::load_in(name, precision));
+        let taggers = tag::load(&labelling, compute)?;
+        let embedders = embedding.iter().map(|name| Embedder::load_in(name, compute.clone()));
         Ok(Self { taggers, embedders: embedders.collect::<Result<_, _>>()? })
     }
 

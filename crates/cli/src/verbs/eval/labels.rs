@@ -18,8 +18,8 @@ use crate::{
 /// Scores a tagger on the files.
 pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
     refuse_text(args)?;
-    args.labelling.compute.prepare(log)?;
-    let tagger = Tagger::load_in(args.model(), args.labelling.precision.chosen())?;
+    let compute = args.labelling.prepare(log)?;
+    let tagger = Tagger::load_in(args.model(), compute)?;
     let gold = args.layer.as_deref().unwrap_or(tagger.layer());
     if asks_for_spans(args) && !tagger.is_spans() {
         let name = tagger.name();

@@ -29,8 +29,8 @@ pub fn is_language_model(name: &str) -> bool {
 /// line or file.
 pub fn score(args: &Args, log: Log) -> anyhow::Result<TextScore> {
     refuse_labels(args)?;
-    args.labelling.compute.prepare(log)?;
-    let model = LanguageModel::load_in(args.model(), args.labelling.precision.chosen())?;
+    let compute = args.labelling.prepare(log)?;
+    let model = LanguageModel::load_in(args.model(), compute)?;
     let open = |_| Rows::create(args.writing.output.as_deref(), args.json);
     let mut rows = args.by.map(open).transpose()?;
     let options = ReadOptions { format: Format::Lines, ..args.reading.options() };

@@ -11,7 +11,7 @@ use glossator_train::{Outcome, run};
 
 use super::{LanguageModel, TextScore};
 use crate::{
-    LanguageModelRunConfig, Result,
+    Compute, LanguageModelRunConfig, Result,
     check::TextStatistics,
     lookup::CharacterIds,
     training::{Run, Scores, Trained, keep_config},
@@ -31,13 +31,14 @@ pub(crate) fn train(config: &LanguageModelRunConfig, run_: Run<'_>) -> Result<Op
     let language_model = start.model.language_model.clone();
     let resolved = LanguageModelRunConfig { language_model, ..config.clone() };
     keep_config(&out, &resolved, options.resume)?;
-    let mut task = LanguageModelTask::new(config, start)?;
+    let mut task = LanguageModelTask::new(config, start, &options.device)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
         Outcome::Finished(summary) => summary,
     };
     keep_config(&out, &resolved, false)?;
-    let best = LanguageModel::from_bundle(&Bundle::folder(&out), None)?;
+    let compute = Compute { precision: None, device: options.device.clone() };
+    let best = LanguageModel::from_bundle(&Bundle::folder(&out), compute)?;
     let dev = best.score(task.development())?;
     let test = match &config.data.test {
         Some(path) => Some(score_file(&best, path)?),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use glossator_nn::Device;
 use glossator_text::{Dictionary, raw::TextOptions};
 use glossator_train::Task;
 
@@ -88,7 +89,8 @@ impl World {
     }
 
     fn task(&self) -> LanguageModelTask<'_> {
-        LanguageModelTask::new(&self.config, Start::new(&self.config).unwrap()).unwrap()
+        LanguageModelTask::new(&self.config, Start::new(&self.config).unwrap(), &Device::cpu())
+            .unwrap()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use glossator_hub::write_tensors;
 use glossator_nn::{
-    Embedding, Linear, ParamSet, Precision, RecurrentInput, Rng, Rnn, RnnOutput, Weights, dropout,
-    init, nll,
+    Device, Embedding, Linear, ParamSet, Precision, RecurrentInput, Rng, Rnn, RnnOutput, Weights,
+    dropout, init, nll,
 };
 use glossator_text::{Dictionary, raw::RawText};
 use glossator_train::{Array, BoxError, Evaluation, Loss, Snapshot, Task};
@@ -47,11 +47,15 @@ pub(super) struct LanguageModelTask<'a> {
 }
 
 impl<'a> LanguageModelTask<'a> {
-    pub(super) fn new(config: &'a LanguageModelRunConfig, start: Start) -> Result<Self> {
+    pub(super) fn new(
+        config: &'a LanguageModelRunConfig,
+        start: Start,
+        device: &Device,
+    ) -> Result<Self> {
         let Start { text, development, model, dictionary, weights } = start;
         let (shape, items) = (&model.language_model, dictionary.len());
         let rng = &mut Rng::new(config.seed, "init", 0);
-        let mut params = ParamSet::new();
+        let mut params = ParamSet::on(device);
         let values = init::uniform(rng, items * shape.embedding_dim, BOUND);
         let encoder = Embedding::new(&mut params, "encoder", values, shape.embedding_dim)?;
         let precision = products(config.training.precision);
@@ -209,7 +213,7 @@ impl Task for LanguageModelTask<'_> {
 
     fn snapshot(&self) -> Snapshot {
         let array = |state: &Tensor| {
-            // States are plain tensors of the CPU, which can always be read.
+            // Plain tensors can be read, unless a GPU fails, which the next step tells.
             let values = state.flatten_all().and_then(|flat| flat.to_vec1()).unwrap_or_default();
             Array { shape: state.dims().to_vec(), values }
         };
@@ -227,11 +231,12 @@ impl Task for LanguageModelTask<'_> {
             }));
         }
         self.states.clear();
+        let device = self.params.device().candle();
         for layer in 0..snapshot.tensors.len() {
             let Some(array) = snapshot.tensors.get(&format!("state.{layer}")) else {
                 return Err(Box::new(Error::Resume { problem: "a state is missing" }));
             };
-            let state = Tensor::from_slice(&array.values, array.shape.as_slice(), &Device::Cpu)?;
+            let state = Tensor::from_slice(&array.values, array.shape.as_slice(), device)?;
             self.states.push(state);
         }
         Ok(())

@@ -13,7 +13,7 @@ pub(crate) use data::{gold_columns, open};
 
 use super::Tagger;
 use crate::{
-    Result, TaggerRunConfig,
+    Compute, Result, TaggerRunConfig,
     training::{Run, Scores, Trained, keep_config, write},
 };
 use card::Card;
@@ -27,7 +27,7 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
     options.check()?;
     let corpora = Corpora::read(config)?;
     let cache = config.cache.open()?;
-    let start = Start::new(config, &corpora, &cache)?;
+    let start = Start::new(config, &corpora, &cache, &options.device)?;
     let out = options.out.clone();
     // A resumed run keeps its own copy until it is known to fit.
     keep_config(&out, config, options.resume)?;
@@ -36,13 +36,14 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
         prepared.read_ahead(&corpora.dev, &cache, &options.stop)?;
     }
     let made_anew = start.made_anew.clone();
-    let mut task = TaggerTask::new(config, start, &corpora)?;
+    let mut task = TaggerTask::new(config, start, &corpora, &options.device)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
         Outcome::Finished(summary) => summary,
     };
     keep_config(&out, config, false)?;
-    let best = Tagger::from_bundle(&Bundle::folder(&out), None)?;
+    let compute = Compute { precision: None, device: options.device.clone() };
+    let best = Tagger::from_bundle(&Bundle::folder(&out), compute)?;
     let layer = &config.data.layer;
     let dev = best.evaluate(&corpora.dev, layer)?;
     let test = match &corpora.test {

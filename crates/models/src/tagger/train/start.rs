@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glossator_hub::Repository;
-use glossator_nn::{ParamSet, Weights};
+use glossator_nn::{Device, ParamSet, Weights};
 use glossator_text::tags::{self, Scheme};
 
 use super::data::{Corpora, gold_columns};
@@ -30,9 +30,10 @@ impl Start {
         config: &TaggerRunConfig,
         corpora: &Corpora,
         cache: &Arc<VectorCache>,
+        device: &Device,
     ) -> Result<Self> {
         if let Some(model) = &config.init_from {
-            return Self::from_model(config, model, corpora, cache);
+            return Self::from_model(config, model, corpora, cache, device);
         }
         let labels = labels(config, corpora, config.tagger.scheme)?;
         let mut tagger = config.tagger.clone();
@@ -45,7 +46,7 @@ impl Start {
                 let missing = |source| Error::ConfigFile { key, path: path.clone(), source };
                 std::fs::File::open(&path).map_err(missing)?;
             }
-            let prepared = embedding.prepare(&corpora.train, cache)?;
+            let prepared = embedding.prepare(&corpora.train, cache, device)?;
             *embedding = prepared.config.clone();
             embeddings.push(prepared);
         }
@@ -60,6 +61,7 @@ impl Start {
         name: &str,
         corpora: &Corpora,
         cache: &Arc<VectorCache>,
+        device: &Device,
     ) -> Result<Self> {
         let bundle = Repository::from_env().find(name)?;
         // A model that cannot be loaded is refused here, with its name.
@@ -73,7 +75,7 @@ impl Start {
         let weights = stored::weights(&bundle, |name| keep || !of_labels(name))?;
         let mut embeddings = Vec::new();
         for (index, embedding) in model.tagger.embeddings.iter().enumerate() {
-            embeddings.push(Prepared::again(embedding, index, &bundle, &weights, cache)?);
+            embeddings.push(Prepared::again(embedding, index, &bundle, &weights, cache, device)?);
         }
         let TaggerConfig { word_dropout, locked_dropout, class_weights, .. } =
             config.tagger.clone();

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use candle_core::{Tensor, Var};
 use glossator_hub::{FORMAT, write_tensors};
-use glossator_nn::{Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll};
+use glossator_nn::{
+    Device, Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll,
+};
 use glossator_text::{Dictionary, Sentence, batch, tags};
 use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
 use sha2::{Digest, Sha256};
@@ -47,11 +49,12 @@ impl<'a> TaggerTask<'a> {
         config: &'a TaggerRunConfig,
         mut start: Start,
         corpora: &'a Corpora,
+        device: &Device,
     ) -> Result<Self> {
         let tagger = start.tagger.clone();
         let labels = start.labels.clone();
         let rng = &mut Rng::new(config.seed, "init", 0);
-        let mut params = ParamSet::new();
+        let mut params = ParamSet::on(device);
         let mut embeddings = Vec::new();
         let mut dim = 0;
         for (index, prepared) in start.embeddings.iter().enumerate() {
@@ -124,7 +127,11 @@ impl<'a> TaggerTask<'a> {
         let (lengths, p) = (&batch.lengths, tagger.locked_dropout);
         let parts = self.embeddings.iter().map(|e| e.forward(batch, rng));
         let parts = parts.collect::<Result<Vec<_>>>()?;
-        let x = Tensor::cat(&parts, 1).map_err(glossator_nn::Error::from)?;
+        let device = self.params.device().candle();
+        let parts = parts.iter().map(|part| part.to_device(device));
+        let parts = parts.collect::<candle_core::Result<Vec<_>>>();
+        let x =
+            parts.and_then(|parts| Tensor::cat(&parts, 1)).map_err(glossator_nn::Error::from)?;
         let x = dropout::word(&x, tagger.word_dropout, rng)?;
         let mut x = dropout::locked(&x, lengths, p, rng)?;
         if let Some(reprojection) = &self.reprojection {
