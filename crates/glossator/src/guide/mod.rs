@@ -1,5 +1,5 @@
 //! Guides, one page each: [training] a tagger, [language models](language_models),
-//! [embeddings] that are made of them, recurrent [cells], and [speed].
+//! [embeddings] that are made of them, recurrent [cells], [speed], and [gpus].
 
 #[doc = include_str!("training.md")]
 pub mod training {}
@@ -13,6 +13,9 @@ pub mod embeddings {}
 #[doc = include_str!("cells.md")]
 #[doc = include_str!("gradient_flow.svg")]
 pub mod cells {}
+
+#[doc = include_str!("gpus.md")]
+pub mod gpus {}
 
 #[doc = include_str!("speed.md")]
 pub mod speed {}
