@@ -57,6 +57,25 @@ fn events_are_json_lines() {
 }
 
 #[test]
+fn the_flow_of_gradients_is_shown_where_it_is_asked_for() {
+    let folder = folder(2);
+    let plain = folder.gloss(&["train", "ner.toml", "-o", "plain"]);
+    assert!(!plain.err.contains("gradient"), "{}", plain.err);
+    let run = folder.gloss(&["train", "ner.toml", "--set", "training.gradient_flow=true"]);
+    assert!(run.err.contains("gradient, layer 0: "), "{}", run.err);
+    let events = objects(&String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8"));
+    let flows = events.iter().filter(|event| event["event"] == "gradient_flow");
+    let flows: Vec<_> = flows.map(|event| event["layers"].as_array().expect("layers")).collect();
+    assert_eq!(flows.len(), 2, "one an evaluation");
+    for layer in flows.into_iter().flatten() {
+        let norms = layer.as_array().expect("distances");
+        assert!(norms.len() > 1 && norms[0].as_f64() > Some(0.0), "{norms:?}");
+    }
+    let weights = |of: &str| folder.read(&format!("{of}/model.safetensors"));
+    assert!(weights("ner") == weights("plain"), "to look changes nothing");
+}
+
+#[test]
 fn a_dry_run_trains_nothing() {
     let folder = folder(2);
     let out = folder.gloss(&["train", "ner.toml", "--dry-run"]).ok();

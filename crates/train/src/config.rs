@@ -98,6 +98,9 @@ pub struct TrainingConfig {
     /// then what is evaluated and saved; 0: off. In the first steps the decay
     /// is lower, so that the random start is soon forgotten.
     pub ema_decay: f64,
+    /// Whether each evaluation also says how much of a gradient is left over time
+    /// and layers.
+    pub gradient_flow: bool,
     /// Seconds between checkpoints; 0: only after each evaluation.
     pub checkpoint_seconds: u64,
 }
@@ -125,6 +128,7 @@ impl Default for TrainingConfig {
             schedule: ScheduleKind::Plateau,
             warmup: 0.0,
             ema_decay: 0.0,
+            gradient_flow: false,
             checkpoint_seconds: 120,
         }
     }
@@ -167,7 +171,7 @@ impl TrainingConfig {
     pub(crate) fn may_change(&self, key: &str) -> bool {
         use ScheduleKind::{Constant, Plateau};
         match key {
-            "checkpoint_seconds" | "patience" | "min_learning_rate" => true,
+            "checkpoint_seconds" | "gradient_flow" | "patience" | "min_learning_rate" => true,
             "max_epochs" | "max_steps" => {
                 matches!(self.schedule, Plateau | Constant) && self.warmup == 0.0
             }

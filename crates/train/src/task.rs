@@ -85,6 +85,15 @@ pub trait Task {
     /// If a file cannot be written; training stops.
     fn save(&self, dir: &Path) -> Result<(), BoxError>;
 
+    /// How much of the gradient of the last output is left, by layer and distance in
+    /// steps, on some development data; nothing by default.
+    ///
+    /// # Errors
+    /// If that cannot be computed; training stops.
+    fn gradient_flow(&self) -> Result<Vec<Vec<f64>>, BoxError> {
+        Ok(Vec::new())
+    }
+
     /// What [`Loss::tokens`] counts, in the plural.
     fn unit(&self) -> &'static str {
         "words"

@@ -56,6 +56,15 @@ pub(crate) struct Gradients<M> {
     pub(crate) initial: M,
 }
 
+/// What a scan computes.
+pub(crate) struct Scanned<M> {
+    /// Hidden states and, behind them, the last states: `[tokens, hidden_dim]` and
+    /// `[states, sequences, hidden_dim]`.
+    pub(crate) out: M,
+    /// What the way back needs, if there will be one.
+    pub(crate) kept: Option<Kept<M>>,
+}
+
 /// What a scan keeps for its way back. Rows are those of the scan, step by step.
 pub(crate) struct Kept<M> {
     plan: Uploaded<M>,
@@ -347,8 +356,7 @@ impl<M> Factor<M> {
     }
 }
 
-/// Hidden states and, behind them, the last states: `[tokens, hidden_dim]` and
-/// `[states, sequences, hidden_dim]`; and what the way back needs, if `keep`.
+/// Scans a batch, keeping what the way back needs if `keep` says so.
 ///
 /// # Safety
 /// The arguments are shaped as they should be.
@@ -357,7 +365,7 @@ pub(crate) unsafe fn forward<D: Device>(
     shape: &Shape<'_>,
     arguments: Arguments,
     keep: bool,
-) -> Result<(D::Memory, Option<Kept<D::Memory>>)> {
+) -> Result<Scanned<D::Memory>> {
     shape.check()?;
     let (form, dim, rows, gates) = (shape.form(), shape.hidden_dim, shape.rows(), shape.gates());
     let (is_short, lanes) = (shape.is_short(), shape.schedule.lanes());
@@ -481,7 +489,7 @@ pub(crate) unsafe fn forward<D: Device>(
         }
     }
     let kept = Kept { plan, hidden, cell, gated, values };
-    Ok((out, keep.then_some(kept)))
+    Ok(Scanned { out, kept: keep.then_some(kept) })
 }
 
 /// Gradients of a scan's arguments.

@@ -78,8 +78,8 @@ impl<'a> Case<'a> {
             Upstream { hidden: device.address(&d_hidden), last: device.address(&d_last) };
         // SAFETY: all have the sizes that the shape asks for.
         let (out, unkept, gradients) = unsafe {
-            let (out, kept) = forward(device, &self.shape, arguments, true).unwrap();
-            let (unkept, _) = forward(device, &self.shape, arguments, false).unwrap();
+            let Scanned { out, kept } = forward(device, &self.shape, arguments, true).unwrap();
+            let unkept = forward(device, &self.shape, arguments, false).unwrap().out;
             let kept = kept.unwrap();
             let back = backward(device, &self.shape, arguments, &kept, upstream, true);
             (out.floats(), unkept.floats(), back.unwrap())

@@ -88,7 +88,8 @@ impl CustomOp3 for Recurrent {
         };
         let shape = self.shape();
         // SAFETY: the sizes of the arguments were checked.
-        let (out, kept) = unsafe { scan::forward(&cuda, &shape, arguments, self.keep)? };
+        let scanned = unsafe { scan::forward(&cuda, &shape, arguments, self.keep)? };
+        let scan::Scanned { out, kept } = scanned;
         *lock(&self.kept) = kept;
         let len = self.schedule.tokens() * self.hidden_dim + shape.states();
         Ok((cuda.storage(out), len.into()))

@@ -91,6 +91,16 @@ pub enum Event<'a> {
         /// Time since the start of the run.
         seconds: f64,
     },
+    /// How much of the gradient of the last output reaches what a layer reads some
+    /// steps before: whether gradients vanish or explode.
+    GradientFlow {
+        /// The epoch.
+        epoch: usize,
+        /// Steps of the whole run.
+        step: u64,
+        /// Of each layer, the mean norm at each distance, from 0 on.
+        layers: &'a [Vec<f64>],
+    },
     /// The best model so far was saved.
     Best {
         /// The epoch.

@@ -76,10 +76,26 @@ fn columns(event: &Event<'_>, by_step: bool, unit: &str) -> Option<(Vec<Column>,
     Some((columns, *best))
 }
 
+/// Norms at the distances 0, 1, 10, 100, … and the greatest one.
+fn distances(norms: &[f64]) -> String {
+    let powers = std::iter::successors(Some(1_usize), |power| power.checked_mul(10));
+    let last = norms.len().saturating_sub(1);
+    let shown = std::iter::once(0).chain(powers.take_while(|power| *power < last));
+    let shown = shown.chain((last > 0).then_some(last));
+    let text = |at: usize| Some(format!("{:.1e} at {at}", norms.get(at)?));
+    shown.filter_map(text).collect::<Vec<_>>().join(", ")
+}
+
 impl<W: Write> Observer for Table<W> {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
         if let Event::Started { unit, config, .. } = *event {
             (self.unit, self.by_step) = (unit, config.evaluate_every > 0);
+        }
+        if let Event::GradientFlow { layers, .. } = event {
+            for (number, norms) in layers.iter().enumerate() {
+                let _ = writeln!(self.to, "      gradient, layer {number}: {}", distances(norms));
+            }
+            let _ = self.to.flush();
         }
         let Some((columns, best)) = columns(event, self.by_step, self.unit) else {
             return Ok(());
@@ -175,6 +191,20 @@ mod tests {
         let want =
             "     epoch      step      loss  dev loss  bits/char  accuracy      rate   chars/s   seconds
          1      1500    1.2500    0.8550     1.2346      1.23  0.100000    123456        61 *
+";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn gradients_are_shown_at_a_few_distances() {
+        let mut out = Vec::new();
+        let norms: Vec<f64> = (0..=120).map(|at| 1.0 / f64::from(1 << (at / 10))).collect();
+        let layers = [norms, vec![0.5], vec![1.0, 2.0]];
+        let event = Event::GradientFlow { epoch: 1, step: 7, layers: &layers };
+        Table::new(&mut out).event(&event).unwrap();
+        let want = "      gradient, layer 0: 1.0e0 at 0, 1.0e0 at 1, 5.0e-1 at 10, 9.8e-4 at 100, 2.4e-4 at 120
+      gradient, layer 1: 5.0e-1 at 0
+      gradient, layer 2: 1.0e0 at 0, 2.0e0 at 1
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }

@@ -47,6 +47,12 @@ impl<T: Task> Session<'_, T> {
             tokens_per_second,
             seconds: self.clock.seconds(),
         })?;
+        if self.config.gradient_flow {
+            let layers = self.task.gradient_flow();
+            let layers = layers.map_err(|source| self.failed("follow the gradient", source))?;
+            let (epoch, step) = (self.state.epoch, self.state.step);
+            self.emit(&Event::GradientFlow { epoch, step, layers: &layers })?;
+        }
         if best {
             self.save_best()?;
             let (epoch, step) = (self.state.epoch, self.state.step);

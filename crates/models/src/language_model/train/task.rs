@@ -28,6 +28,9 @@ use crate::{
 const BOUND: f32 = 0.1;
 /// Characters drawn at each evaluation.
 const SAMPLE: usize = 100;
+/// Rows of text, and their characters, over which the flow of gradients is averaged.
+const FLOW_ROWS: usize = 32;
+const FLOW_CHARS: usize = 200;
 
 /// A language model in training.
 pub(super) struct LanguageModelTask<'a> {
@@ -201,6 +204,18 @@ impl Task for LanguageModelTask<'_> {
 
     fn params(&self) -> &ParamSet {
         &self.params
+    }
+
+    fn gradient_flow(&self) -> Result<Vec<Vec<f64>>, BoxError> {
+        let known = CharacterIds::new(&self.dictionary);
+        let characters = self.development.chars().take(FLOW_ROWS * FLOW_CHARS);
+        let ids: Vec<u32> = characters.map(|c| known.id(c)).collect();
+        let mut lengths = vec![FLOW_CHARS; ids.len() / FLOW_CHARS];
+        if lengths.is_empty() {
+            lengths.push(ids.len());
+        }
+        let read = &ids[..lengths.iter().sum()];
+        Ok(self.rnn.gradient_flow(&self.encoder.forward(read)?, &lengths)?)
     }
 
     fn unit(&self) -> &'static str {

@@ -23,6 +23,9 @@ use crate::{
     training::{products, write, write_json},
 };
 
+/// Sentences over which the flow of gradients is averaged.
+const FLOW_SENTENCES: usize = 64;
+
 /// A tagger in training.
 pub(super) struct TaggerTask<'a> {
     config: &'a TaggerRunConfig,
@@ -121,10 +124,9 @@ impl<'a> TaggerTask<'a> {
         })
     }
 
-    /// Emission scores `[tokens, tags]` of a batch, in the graph.
-    fn emissions(&self, batch: &TokenBatch<'_>, rng: &mut Rng) -> Result<Tensor> {
-        let tagger = &self.model.tagger;
-        let (lengths, p) = (&batch.lengths, tagger.locked_dropout);
+    /// What the recurrent layers read of a batch, in the graph; a share `p` of the
+    /// features and `word` of the words is dropped.
+    fn vectors(&self, batch: &TokenBatch<'_>, word: f32, p: f32, rng: &mut Rng) -> Result<Tensor> {
         let parts = self.embeddings.iter().map(|e| e.forward(batch, rng));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let device = self.params.device().candle();
@@ -132,11 +134,19 @@ impl<'a> TaggerTask<'a> {
         let parts = parts.collect::<candle_core::Result<Vec<_>>>();
         let x =
             parts.and_then(|parts| Tensor::cat(&parts, 1)).map_err(glossator_nn::Error::from)?;
-        let x = dropout::word(&x, tagger.word_dropout, rng)?;
-        let mut x = dropout::locked(&x, lengths, p, rng)?;
-        if let Some(reprojection) = &self.reprojection {
-            x = reprojection.forward(&x)?;
-        }
+        let x = dropout::word(&x, word, rng)?;
+        let x = dropout::locked(&x, &batch.lengths, p, rng)?;
+        Ok(match &self.reprojection {
+            Some(reprojection) => reprojection.forward(&x)?,
+            None => x,
+        })
+    }
+
+    /// Emission scores `[tokens, tags]` of a batch, in the graph.
+    fn emissions(&self, batch: &TokenBatch<'_>, rng: &mut Rng) -> Result<Tensor> {
+        let tagger = &self.model.tagger;
+        let (lengths, p) = (&batch.lengths, tagger.locked_dropout);
+        let x = self.vectors(batch, tagger.word_dropout, p, rng)?;
         let hidden = self.rnn.forward(&x, lengths, p, rng)?.hidden;
         Ok(self.output.forward(&dropout::locked(&hidden, lengths, p, rng)?)?)
     }
@@ -213,6 +223,13 @@ impl Task for TaggerTask<'_> {
 
     fn evaluate(&mut self) -> Result<Evaluation, BoxError> {
         Ok(self.evaluate_dev()?)
+    }
+
+    fn gradient_flow(&self) -> Result<Vec<Vec<f64>>, BoxError> {
+        let batch = TokenBatch::new(self.corpora.dev.iter().take(FLOW_SENTENCES));
+        let rng = &mut Rng::new(self.config.seed, "gradient flow", 0);
+        let x = self.vectors(&batch, 0.0, 0.0, rng)?;
+        Ok(self.rnn.gradient_flow(&x, &batch.lengths)?)
     }
 
     fn params(&self) -> &ParamSet {
