@@ -8,16 +8,19 @@ use glossator_nn::{
 /// The layers between embeddings and decoder.
 pub(super) enum Head {
     /// On the processor.
-    Packed { reprojection: Option<PackedLinear>, rnn: PackedRnn, output: PackedLinear },
+    Packed(Box<Layers<PackedLinear, PackedRnn>>),
     /// On a GPU: vectors go there once, and scores come back.
-    OnDevice {
-        device: Device,
-        /// Columns of the vectors.
-        dim: usize,
-        reprojection: Option<Linear>,
-        rnn: Rnn,
-        output: Linear,
-    },
+    OnDevice(Box<Layers<Linear, Rnn>>),
+}
+
+/// The layers of one face.
+pub(super) struct Layers<Affine, Recurrent> {
+    device: Device,
+    /// Columns of the vectors.
+    dim: usize,
+    reprojection: Option<Affine>,
+    rnn: Recurrent,
+    output: Affine,
 }
 
 /// Sizes of the layers.
@@ -51,7 +54,9 @@ impl Head {
         let reprojection = shape.reprojected.map(project).transpose()?;
         let output = linear("output", shape.rnn.output_dim(), shape.n_tags, Precision::F32)?;
         let rnn = PackedRnn::new(weights, "rnn", shape.rnn, precision)?;
-        Ok(Self::Packed { reprojection, rnn, output })
+        let device = weights.device().clone();
+        let layers = Layers { device, dim: shape.dim, reprojection, rnn, output };
+        Ok(Self::Packed(Box::new(layers)))
     }
 
     fn on_device(weights: &mut Weights, shape: &HeadShape, precision: Precision) -> Result<Self> {
@@ -62,24 +67,27 @@ impl Head {
         let reprojection = shape.reprojected.map(project).transpose()?;
         let output = linear("output", shape.rnn.output_dim(), shape.n_tags, Precision::F32)?;
         let rnn = Rnn::from_weights(weights, "rnn", shape.rnn, precision)?;
-        Ok(Self::OnDevice { device, dim: shape.dim, reprojection, rnn, output })
+        let layers = Layers { device, dim: shape.dim, reprojection, rnn, output };
+        Ok(Self::OnDevice(Box::new(layers)))
     }
 
     /// Whether few large batches are better than many small ones.
     pub(super) fn wants_all(&self) -> bool {
-        matches!(self, Self::OnDevice { .. })
+        matches!(self, Self::OnDevice(_))
     }
 
     /// Emission scores `[tokens, tags]` by vectors `[tokens, dim]`.
     pub(super) fn emissions(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
         let tokens = lengths.iter().sum();
         match self {
-            Self::Packed { reprojection, rnn, output } => {
+            Self::Packed(layers) => {
+                let Layers { reprojection, rnn, output, .. } = &**layers;
                 let projected = reprojection.as_ref().map(|layer| layer.apply(vectors, tokens));
                 let hidden = rnn.apply(projected.as_deref().unwrap_or(vectors), lengths)?;
                 Ok(output.apply(&hidden, tokens))
             }
-            Self::OnDevice { device, dim, reprojection, rnn, output } => {
+            Self::OnDevice(layers) => {
+                let Layers { device, dim, reprojection, rnn, output } = &**layers;
                 let mut x = Tensor::from_slice(vectors, (tokens, *dim), device.candle())?;
                 if let Some(reprojection) = reprojection {
                     x = reprojection.forward(&x)?;
