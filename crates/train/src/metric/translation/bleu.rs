@@ -273,3 +273,40 @@ impl TranslationMetric for Bleu {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_by_hand() {
+        // Of the words `a`, `tide` and `turned` match; no pair does. The shorter
+        // reference is as close as the longer one.
+        let bleu = Bleu { tokenizer: Tokenizer::None, max_order: 2, ..Bleu::default() };
+        let row = bleu.line("a tide has turned", &["a low tide", "turned is a great tide"]);
+        assert_eq!(row, [4.0, 3.0, 3.0, 0.0, 4.0, 3.0]);
+        let score = bleu.score(&row);
+        assert_eq!(score.precisions, [75.0, 100.0 / 6.0]);
+        assert!((score.score - (75.0_f64 * 100.0 / 6.0).sqrt()).abs() < 1e-12);
+        let want = "75.0/16.7 (BP = 1.000 ratio = 1.333 hyp_len = 4 ref_len = 3)";
+        assert_eq!(score.to_string(), want);
+    }
+
+    #[test]
+    fn short_sentences_need_effective_order() {
+        let score = |bleu: Bleu| bleu.sentence_score("all hands", &["all hands on deck"]).unwrap();
+        assert_eq!(score(Bleu::default()), 0.0);
+        let want = 100.0 * (1.0_f64 - 4.0 / 2.0).exp();
+        assert!((score(Bleu::for_sentences()) - want).abs() < 1e-12);
+    }
+
+    #[test]
+    fn settings_are_read_by_name() {
+        let json = r#"{"tokenizer": "13a", "smoothing": {"add-k": 2.0}, "lowercase": true}"#;
+        let smoothing = Smoothing::AddK(2.0);
+        let want = Bleu { smoothing, lowercase: true, ..Bleu::default() };
+        assert_eq!(serde_json::from_str::<Bleu>(json).unwrap(), want);
+        assert!(serde_json::from_str::<Bleu>(r#"{"lower": true}"#).is_err());
+        assert_eq!(Smoothing::FLOOR.to_string(), "floor[0.10]");
+    }
+}

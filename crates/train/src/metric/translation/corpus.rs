@@ -84,6 +84,12 @@ impl<'a> Corpus<'a> {
         self.references.iter().all(|references| references.len() == first).then_some(first)
     }
 
+    /// Whether 100 hypotheses or more end with a period that stands apart: BLEU is
+    /// meant for text whose tokens were joined again.
+    pub fn looks_tokenized(&self) -> bool {
+        self.hypotheses.iter().filter(|line| line.ends_with(" .")).nth(99).is_some()
+    }
+
     /// Hypothesis and references of a line, from 0.
     pub(super) fn line(&self, index: usize) -> (&'a str, &[&'a str]) {
         (self.hypotheses[index], &self.references[index])
@@ -101,6 +107,13 @@ mod tests {
         assert_eq!((corpus.len(), corpus.n_references()), (2, None));
         assert_eq!(corpus.line(0), ("x", &["a", "b"][..]));
         assert_eq!(corpus.line(1), ("y", &[""][..]));
+    }
+
+    #[test]
+    fn a_hundred_periods_apart_look_tokenized() {
+        let lines = vec!["so it is ."; 100];
+        assert!(Corpus::new(&lines, &[&lines]).unwrap().looks_tokenized());
+        assert!(!Corpus::new(&lines[1..], &[&lines[1..]]).unwrap().looks_tokenized());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! sacreBLEU gave them. Words are numbers; a shift changes no length, so all
 //! distances of a search have one shape.
 
-use std::{cmp::Reverse, mem};
+use std::{cmp::Reverse, mem, ops::Range};
 
 /// Words on both sides of the diagonal within which distances are computed.
 const BEAM: usize = 25;
@@ -131,17 +131,25 @@ impl<'a> Search<'a> {
         self.costs = costs;
     }
 
-    /// Costs of the first `index` words of the hypothesis, of which `word` is the
-    /// last, from those of one word fewer.
-    fn row(&self, index: usize, word: u32, above: &[u32], row: &mut [u32]) {
+    /// Columns within the beam, for the first `index` words of the hypothesis.
+    fn band(&self, index: usize) -> Range<usize> {
         let diagonal = (index as f64 * self.ratio).floor() as usize;
-        let last = index == self.hypothesis.len();
-        let begin = diagonal.saturating_sub(self.beam);
-        let end = if last { row.len() } else { row.len().min(diagonal + self.beam) };
-        row[..begin].fill(UNREACHED);
-        row[end.max(begin)..].fill(UNREACHED);
+        let end = match index < self.hypothesis.len() {
+            true => self.columns().min(diagonal + self.beam),
+            false => self.columns(),
+        };
+        diagonal.saturating_sub(self.beam)..end
+    }
+
+    /// Costs of the first `index` words of the hypothesis, of which `word` is the
+    /// last, from those of one word fewer. Only the band is computed, and the cells
+    /// beside it are set that the next row will read.
+    fn row(&self, index: usize, word: u32, above: &[u32], row: &mut [u32]) {
+        let band = self.band(index);
+        row[band.start.saturating_sub(1)..band.start].fill(UNREACHED);
+        row[band.end..self.band(index + 1).end].fill(UNREACHED);
         let mut left = UNREACHED;
-        for column in begin..end {
+        for column in band {
             let deleted = above[column] + 1;
             left = match column.checked_sub(1) {
                 None => deleted,

@@ -51,7 +51,7 @@ pub enum Resampling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampler {
-    /// Number of samples; usually 1000 for the bootstrap, 10000 for randomization.
+    /// Number of samples.
     pub samples: usize,
     /// Seed of the generator.
     pub seed: u64,
@@ -64,6 +64,16 @@ impl Default for Sampler {
 }
 
 impl Sampler {
+    /// As many samples as are usual for a test: 1000 of the bootstrap, 10000 of
+    /// randomization.
+    pub fn usual(resampling: Resampling) -> Self {
+        let samples = match resampling {
+            Resampling::Bootstrap => 1000,
+            Resampling::Randomization => 10_000,
+        };
+        Self { samples, ..Self::default() }
+    }
+
     /// The 95 % interval of a score, by the bootstrap.
     ///
     /// # Errors

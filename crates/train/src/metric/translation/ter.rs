@@ -120,3 +120,30 @@ impl TranslationMetric for Ter {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_per_word_of_the_mean_reference() {
+        let ter = Ter::default();
+        let row =
+            ter.line("At night THE rain fell", &["the rain fell at night", "rain, rain, rain"]);
+        assert_eq!(row, [1.0, 4.0], "one shift; 5 and 3 words");
+        assert_eq!(ter.value(&row), 25.0);
+        let ter = Ter { case_sensitive: true, ..ter };
+        assert_eq!(ter.line("Rain", &["rain"]), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn without_words_there_is_nothing_or_everything_to_edit() {
+        let score = |hypothesis, reference| {
+            Ter::default().sentence_score(hypothesis, &[reference]).unwrap()
+        };
+        assert_eq!(score("\u{a0}", ""), 0.0);
+        assert_eq!(score("rain", ""), 100.0);
+        assert_eq!(score("", "rain"), 100.0);
+        assert_eq!(score("so much more rain", "rain"), 300.0);
+    }
+}

@@ -11,6 +11,9 @@ struct Golden {
     corpora: Vec<Scored>,
     #[serde(default)]
     signatures: Vec<String>,
+    /// What is printed behind BLEU of the first corpora.
+    #[serde(default)]
+    verbose: Vec<String>,
     resampling: Option<Resampled>,
 }
 
@@ -109,6 +112,17 @@ fn signatures_are_those_of_sacrebleu() {
     }
 }
 
+#[test]
+fn parts_of_bleu_are_those_of_sacrebleu() {
+    let Golden { corpora, verbose, .. } = golden();
+    let bleu = Bleu::default();
+    for (Scored { hypotheses, references, .. }, want) in corpora.iter().zip(verbose) {
+        let corpus = Corpus::with_missing(hypotheses, references).unwrap();
+        let score = bleu.score(&bleu.statistics(&corpus).unwrap().sums());
+        assert_eq!(score.to_string(), want);
+    }
+}
+
 impl Resampled {
     /// What our own definitions make of the samples of the file.
     fn outcome(&self, settings: usize, metric: &dyn TranslationMetric) -> Outcome {
@@ -187,7 +201,8 @@ fn a_system_does_not_differ_from_itself_and_clearly_from_noise() {
             (of(Corpus::new(&lines, &[&lines])), of(Corpus::new(&noise, &[&lines])));
         for kind in [Resampling::Bootstrap, Resampling::Randomization] {
             let p = |one, other| {
-                Sampler::default().compare(kind, metric.as_ref(), one, other).unwrap().p_value
+                let sampler = Sampler { samples: 1000, ..Sampler::usual(kind) };
+                sampler.compare(kind, metric.as_ref(), one, other).unwrap().p_value
             };
             assert_eq!(p(&system, &noise), 1.0 / 1001.0, "{name} {kind:?}");
             // No difference is larger than none.

@@ -133,7 +133,7 @@ pub(super) fn tercom(text: &str, asian: bool) -> String {
 /// Takes out punctuation as Tercom does.
 pub(super) fn without_punctuation(text: &str, asian: bool) -> String {
     let is_mark = |character| ".,?:;!\"()".contains(character);
-    text.chars().filter(|&c| !is_mark(c) && !(asian && is_asian_mark(c))).collect()
+    text.chars().filter(|&c| !(is_mark(c) || (asian && is_asian_mark(c)))).collect()
 }
 
 /// Whether Tercom makes the character a word. Kana are none: its rules for them
