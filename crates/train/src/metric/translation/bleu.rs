@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TranslationMetric, ngrams,
+    TranslationMetric,
+    ngrams::Symbols,
     text::{trim_end, words},
     tokenize::Tokenizer,
 };
@@ -243,16 +244,16 @@ impl TranslationMetric for Bleu {
             .map(|line| self.tokenized(line))
             .collect();
         let tokens: Vec<Vec<&str>> = texts.iter().map(|text| words(text)).collect();
-        let tokens: Vec<&[&str]> = tokens.iter().map(Vec::as_slice).collect();
-        let length = tokens[0].len();
-        let lengths = tokens[1..].iter().map(|tokens| tokens.len());
+        let symbols = Symbols::words(&tokens);
+        let length = symbols.len(0);
+        let lengths = (1..tokens.len()).map(|reference| symbols.len(reference));
         let closest = lengths.min_by_key(|&other| (other.abs_diff(length), other));
 
         let mut row = vec![0.0; self.width()];
         row[0] = length as f64;
         row[1] = closest.unwrap_or(0) as f64;
         let (matches, totals) = row[2..].split_at_mut(self.max_order);
-        ngrams::visit(&tokens, self.max_order, |order, counts| {
+        symbols.visit(self.max_order, |order, counts| {
             let most = counts[1..].iter().max().copied().unwrap_or(0);
             matches[order - 1] += counts[0].min(most) as f64;
             totals[order - 1] += counts[0] as f64;

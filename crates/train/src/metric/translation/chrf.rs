@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TranslationMetric, ngrams,
+    TranslationMetric,
+    ngrams::Symbols,
     text::{is_punctuation, is_space, words},
 };
 use crate::{Error, Result};
@@ -115,12 +116,8 @@ impl Chrf {
         if self.lowercase { line.to_lowercase().into() } else { line.into() }
     }
 
-    fn characters(&self, line: &str) -> Vec<char> {
-        line.chars().filter(|&character| self.whitespace || !is_space(character)).collect()
-    }
-
-    fn words<'a>(&self, line: &'a str) -> Vec<&'a str> {
-        if self.word_order == 0 { Vec::new() } else { divided(line) }
+    fn characters(&self, line: &str) -> impl Iterator<Item = char> {
+        line.chars().filter(|&character| self.whitespace || !is_space(character))
     }
 }
 
@@ -142,19 +139,17 @@ fn divided(line: &str) -> Vec<&str> {
 }
 
 /// Appends the statistics of orders 1 to `max_order` to the row of every
-/// reference; the first of the `sequences` is the hypothesis.
-fn count<T: Ord>(sequences: &[Vec<T>], max_order: usize, rows: &mut [Vec<f64>]) {
-    let sequences: Vec<&[T]> = sequences.iter().map(Vec::as_slice).collect();
+/// reference; the first sequence is the hypothesis.
+fn count(symbols: &Symbols, max_order: usize, rows: &mut [Vec<f64>]) {
     let begin = rows.first().map_or(0, Vec::len);
-    for (row, reference) in rows.iter_mut().zip(&sequences[1..]) {
+    for (row, reference) in rows.iter_mut().zip(1..) {
         for order in 1..=max_order {
-            let of_reference = ngrams::total(reference.len(), order);
-            let of_hypothesis = ngrams::total(sequences[0].len(), order);
-            let of_hypothesis = if of_reference > 0 { of_hypothesis } else { 0 };
+            let of_reference = symbols.total(reference, order);
+            let of_hypothesis = if of_reference > 0 { symbols.total(0, order) } else { 0 };
             row.extend([of_hypothesis as f64, of_reference as f64, 0.0]);
         }
     }
-    ngrams::visit(&sequences, max_order, |order, counts| {
+    symbols.visit(max_order, |order, counts| {
         for (row, &of_reference) in rows.iter_mut().zip(&counts[1..]) {
             row[begin + 3 * order - 1] += counts[0].min(of_reference) as f64;
         }
@@ -181,11 +176,13 @@ impl TranslationMetric for Chrf {
     fn line(&self, hypothesis: &str, references: &[&str]) -> Vec<f64> {
         let lines = std::iter::once(&hypothesis).chain(references);
         let texts: Vec<Cow<str>> = lines.map(|line| self.cased(line)).collect();
-        let characters: Vec<_> = texts.iter().map(|text| self.characters(text)).collect();
-        let words: Vec<_> = texts.iter().map(|text| self.words(text)).collect();
         let mut rows = vec![Vec::with_capacity(self.width()); references.len()];
+        let characters = Symbols::characters(texts.iter().map(|text| self.characters(text)));
         count(&characters, self.char_order, &mut rows);
-        count(&words, self.word_order, &mut rows);
+        if self.word_order > 0 {
+            let words: Vec<_> = texts.iter().map(|text| divided(text)).collect();
+            count(&Symbols::words(&words), self.word_order, &mut rows);
+        }
         let mut best: Option<(f64, Vec<f64>)> = None;
         for row in rows {
             let score = self.f_score(&row);

@@ -1,12 +1,12 @@
 //! TER (Snover et al., 2006).
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     TranslationMetric, edits,
-    text::{trim_end, words},
+    text::{Numbers, trim_end, words},
     tokenize::{tercom, without_punctuation},
 };
 
@@ -55,20 +55,6 @@ impl Ter {
     }
 }
 
-/// Numbers words, equal ones alike.
-#[derive(Default)]
-struct Numbers<'a>(HashMap<&'a str, u32>);
-
-impl<'a> Numbers<'a> {
-    fn of(&mut self, text: &'a str) -> Vec<u32> {
-        let number = |word| {
-            let next = self.0.len() as u32;
-            *self.0.entry(word).or_insert(next)
-        };
-        words(text).into_iter().map(number).collect()
-    }
-}
-
 impl TranslationMetric for Ter {
     fn name(&self) -> String {
         "TER".to_owned()
@@ -87,8 +73,9 @@ impl TranslationMetric for Ter {
         let references: Vec<Cow<str>> =
             references.iter().map(|line| self.tokenized_reference(line)).collect();
         let mut numbers = Numbers::default();
-        let hypothesis = numbers.of(&hypothesis);
-        let references: Vec<Vec<u32>> = references.iter().map(|text| numbers.of(text)).collect();
+        let hypothesis = numbers.of(&words(&hypothesis));
+        let references: Vec<Vec<u32>> =
+            references.iter().map(|text| numbers.of(&words(text))).collect();
         let fewest = references.iter().map(|reference| edits::count(&hypothesis, reference)).min();
         let length: usize = references.iter().map(Vec::len).sum();
         let mean = length as f64 / references.len().max(1) as f64;

@@ -1,4 +1,6 @@
-//! White space and case as Python has them, for the reference implementations are in Python.
+//! White space and punctuation as Python has them, for sacreBLEU is written in Python.
+
+use std::collections::HashMap;
 
 /// Whether `str.split` divides there: Unicode's white space and the four
 /// separators U+001C to U+001F.
@@ -19,6 +21,21 @@ pub(super) fn trim_end(text: &str) -> &str {
 /// Whether the character is one of Python's `string.punctuation`.
 pub(super) fn is_punctuation(character: char) -> bool {
     character.is_ascii_punctuation()
+}
+
+/// Numbers words from 1, equal ones alike.
+#[derive(Default)]
+pub(super) struct Numbers<'a>(HashMap<&'a str, u32>);
+
+impl<'a> Numbers<'a> {
+    /// Numbers of the words of a text.
+    pub(super) fn of(&mut self, words: &[&'a str]) -> Vec<u32> {
+        let number = |&word: &&'a str| {
+            let next = self.0.len() as u32 + 1;
+            *self.0.entry(word).or_insert(next)
+        };
+        words.iter().map(number).collect()
+    }
 }
 
 #[cfg(test)]
