@@ -330,4 +330,23 @@ mod tests {
         assert_eq!(count(&[7], &long), 400);
         assert_eq!(count(&[390], &long), 399);
     }
+
+    #[test]
+    fn a_shifted_sentence_costs_what_it_costs_alone() {
+        // Most words match along the border of the beam, or just outside.
+        for moved in 22..44 {
+            let long: Vec<u32> = (0..120).map(|word| word * word % 31).collect();
+            let begun: Vec<u32> = std::iter::repeat_n(99, moved).chain(long.clone()).collect();
+            for (hypothesis, reference) in [(&long, &begun[..120]), (&begun, &long[..])] {
+                let mut search = Search::new(hypothesis, reference);
+                for (start, target) in [(0, 9), (60, 2), (60, 63), (100, 40), (30, 110)] {
+                    let shift = Shift { start, length: 4, target };
+                    shift.write(&search.hypothesis, &mut search.shifted);
+                    let alone = Search::new(&search.shifted, reference).distance();
+                    let common = start.min(target);
+                    assert_eq!(search.distance_of_shifted(common), alone, "{moved}, {shift:?}");
+                }
+            }
+        }
+    }
 }

@@ -54,7 +54,7 @@ use crate::Result;
 const VERSION: &str = concat!("glossator-", env!("CARGO_PKG_VERSION"));
 
 /// A score of a corpus that is a function of summed statistics of its lines.
-pub trait TranslationMetric: Sync {
+pub trait TranslationMetric: Send + Sync {
     /// Name of the score, as it is printed: `BLEU`, `chrF2`, `chrF2++`, `TER`.
     fn name(&self) -> String;
 
@@ -77,8 +77,8 @@ pub trait TranslationMetric: Sync {
     /// Statistics `[width]` of a hypothesis with its references.
     fn line(&self, hypothesis: &str, references: &[&str]) -> Vec<f64>;
 
-    /// Score of summed statistics `[width]`: at least 0, and at most 100 (within
-    /// rounding) if higher is better.
+    /// Score of summed statistics `[width]`, or of those of one line: at least 0, and
+    /// at most 100 (within rounding) if higher is better.
     ///
     /// # Panics
     /// If there are not `width` of them.
