@@ -113,6 +113,44 @@ pub enum Error {
         /// Number of predicted labels.
         predicted: usize,
     },
+    /// A corpus without lines.
+    #[error("no hypotheses: there is nothing to score")]
+    NoHypotheses,
+    /// References that are not beside the hypotheses.
+    #[error("reference {reference} has {lines} lines, but there are {hypotheses} hypotheses")]
+    ReferenceLines {
+        /// Number of the reference, from 1.
+        reference: usize,
+        /// Its lines.
+        lines: usize,
+        /// Number of hypotheses.
+        hypotheses: usize,
+    },
+    /// A hypothesis with nothing to compare it with.
+    #[error("line {line} has no reference")]
+    NoReference {
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// Settings of a metric that give no score.
+    #[error("{metric}: {problem}")]
+    Metric {
+        /// Name of the metric.
+        metric: &'static str,
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// Statistics of other lines, or of another metric.
+    #[error("statistics of shape {baseline:?} cannot be compared with those of {system:?}")]
+    Incomparable {
+        /// Lines and statistics per line of the baseline.
+        baseline: [usize; 2],
+        /// Those of the system.
+        system: [usize; 2],
+    },
+    /// An interval or a test of no samples.
+    #[error("no samples are drawn: at least 1 is needed")]
+    NoSamples,
     /// An error of tensor arithmetic.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -9,7 +9,7 @@
 //!
 //! A model implements [`Task`]; [`run`] trains it; an [`Observer`] is told of
 //! the [`Event`]s and never takes part in the training. [`metric`] has the
-//! scores of labels and of spans.
+//! scores of labels, of spans and of translations.
 #![forbid(unsafe_code)]
 
 mod average;

@@ -1,8 +1,9 @@
-//! Scores of labels and of spans, as percentages from 0 to 100.
+//! Scores of labels, of spans and of [translations](translation), as percentages from 0 to 100.
 
 mod accuracy;
 mod report;
 mod spans;
+pub mod translation;
 
 pub use self::{
     accuracy::AccuracyScorer,
