@@ -30,7 +30,10 @@ impl Device {
         // One stream for all threads: what one of them asks for, the next may read.
         match candle_core::Device::new_cuda_with_stream(number) {
             Ok(candle) => Ok(Self { candle, number: Some(number) }),
-            Err(error) => Err(problem(error.to_string())),
+            // What follows the first line is where it happened.
+            Err(error) => {
+                Err(problem(error.to_string().lines().next().unwrap_or_default().to_owned()))
+            }
         }
     }
 
