@@ -116,3 +116,55 @@ fn files_without_the_gold_column_are_3() {
     let named = ["eval", "-q", "-m", &models.ner(), "--columns", "token,gold", "--layer", "gold"];
     folder.gloss(&[&named[..], &["a.tsv"]].concat()).ok();
 }
+
+#[test]
+fn translations_are_scored_against_references() {
+    let folder = Folder::new()
+        .with("new.de", "Der Hund sieht die Katze im Garten .\nNiemand kam gestern Abend .\n")
+        .with("old.de", "Ein Hund sieht eine Katze .\nKeiner kam .\n")
+        .with("gold.de", "Der Hund sieht die Katze im Garten .\nNiemand kam gestern Abend .\n")
+        .with("gold2.de", "Der Hund sah die Katze .\n\n")
+        .with("short.de", "Der Hund .\n");
+    let eval =
+        |file: &str, more: &[&str]| folder.gloss(&[&["eval", "--hypotheses", file], more].concat());
+    let one = ["--references", "gold.de"];
+    let table = eval("new.de", &one).ok();
+    for part in ["BLEU     100.00 ± 0.00", "chrF2 ", "chrF2++", "TER ", "tok:13a", "BP = 1.000"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let json = eval("old.de", &[&one[..], &["--json", "--compare", "new.de"]].concat());
+    let json = json.objects().remove(0);
+    assert_eq!(json["lines"], 2);
+    assert!(json["bleu"].as_f64() < json["comparisons"]["bleu"]["baseline"].as_f64(), "{json}");
+    let p_value = json["comparisons"]["ter"]["p_value"].as_f64().expect("a probability");
+    assert!((0.0..=1.0).contains(&p_value));
+    let two = ["--references", "gold2.de", "gold.de", "--metric", "bleu,ter"];
+    let lines = eval("new.de", &two).ok();
+    let words: Vec<&str> = lines.split_whitespace().collect();
+    assert_eq!(words, ["bleu", "100.00", "ter", "0.00"]);
+    let upper = |more: &[&str]| {
+        let upper = folder.pipe(&[&["eval", "--hypotheses", "-"], more].concat(), "DER HUND .\n");
+        upper.ok().split_whitespace().nth(1).map(str::to_owned)
+    };
+    let of_short = ["--references", "short.de", "--metric", "chrf"];
+    assert_eq!(upper(&of_short).as_deref(), Some("6.25"));
+    assert_eq!(upper(&[&of_short[..], &["--lowercase"]].concat()).as_deref(), Some("100.00"));
+    assert!(
+        eval("old.de", &[&one[..], &["--min", "bleu=90"]].concat()).fails(1).contains("bleu is")
+    );
+}
+
+#[test]
+fn what_cannot_be_scored_as_translations_is_refused() {
+    let folder = Folder::new().with("a.de", "a\nb\n").with("b.de", "a\nb\nc\n").with("no.de", "");
+    let eval = |args: &[&str]| folder.gloss(&[&["eval", "--hypotheses"], args].concat());
+    let error = eval(&["a.de", "--references", "b.de"]).fails(3);
+    assert!(error.contains("a.de:3") && error.contains("b.de"), "{error}");
+    assert!(eval(&["no.de", "--references", "no.de"]).fails(3).contains("no.de"));
+    let error = eval(&["a.de", "--references", "a.de", "--metric", "span-f1"]).fails(2);
+    assert!(error.contains("--layer") && error.contains("bleu"), "{error}");
+    eval(&["a.de", "--references", "a.de", "b.de", "--layer", "ner"]).fails(2);
+    eval(&["a.de", "--references", "a.de", "--by", "line"]).fails(2);
+    eval(&["a.de", "--references", "missing.de"]).fails(5);
+    assert!(folder.gloss(&["eval", "--metric", "bleu", "a.de"]).fails(2).contains("bleu"));
+}

@@ -1,6 +1,7 @@
 //! Scores by name, and what is asked of them.
 
 mod metric;
+mod translations;
 
 use glossator::{
     Error, Sentence, TextScore,
@@ -10,7 +11,10 @@ use glossator::{
 };
 use serde_json::{Map, Value, json};
 
-pub use self::metric::{Bound, Metric};
+pub use self::{
+    metric::{Bound, Metric},
+    translations::{Row, Translations},
+};
 
 /// What was found out.
 pub enum Scores {
@@ -18,6 +22,8 @@ pub enum Scores {
     Labels(Scorer),
     /// How well a language model predicts a text.
     Text(TextScore),
+    /// How near translations are to references.
+    Translations(Translations),
 }
 
 impl Scores {
@@ -26,6 +32,7 @@ impl Scores {
         match self {
             Self::Labels(scorer) => metric.of_labels(&scorer.report()),
             Self::Text(score) => metric.of_text(score),
+            Self::Translations(scores) => scores.get(metric),
         }
     }
 
@@ -34,6 +41,7 @@ impl Scores {
         match self {
             Self::Labels(scorer) => scorer.report().to_string(),
             Self::Text(score) => score.to_string(),
+            Self::Translations(scores) => scores.table(),
         }
     }
 
@@ -41,7 +49,7 @@ impl Scores {
     pub fn line(&self, metric: Metric) -> String {
         let value = self.get(metric).map(|value| metric.show(value)).unwrap_or_default();
         match self {
-            Self::Labels(_) => format!("{metric:10} {value:>6}\n"),
+            Self::Labels(_) | Self::Translations(_) => format!("{metric:10} {value:>6}\n"),
             Self::Text(_) => format!("{metric:18}  {value}\n"),
         }
     }
@@ -51,6 +59,7 @@ impl Scores {
         match self {
             Self::Labels(scorer) => scorer.to_json(),
             Self::Text(score) => Value::Object(text_to_json(score)),
+            Self::Translations(scores) => scores.to_json(),
         }
     }
 }

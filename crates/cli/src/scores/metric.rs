@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use glossator::{TextScore, training::metric::Report};
 
-/// A number of a report on labels, 0 to 100, or of a language model's score of
-/// a text, as it is.
+/// A number of a report on labels or of translations, 0 to 100, or of a language
+/// model's score of a text, as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     Accuracy,
@@ -19,13 +19,19 @@ pub enum Metric {
     Perplexity,
     Characters,
     Unknown,
+    Bleu,
+    Chrf,
+    ChrfPlusPlus,
+    Ter,
 }
 
 impl Metric {
     /// Those of labels.
     pub const OF_LABELS: &[Metric] = Metric::ALL.split_at(6).0;
     /// Those of a text.
-    pub const OF_TEXT: &[Metric] = Metric::ALL.split_at(6).1;
+    pub const OF_TEXT: &[Metric] = Metric::ALL.split_at(6).1.split_at(5).0;
+    /// Those of translations.
+    pub const OF_TRANSLATIONS: &[Metric] = Metric::ALL.split_at(11).1;
 
     pub const ALL: &[Metric] = &[
         Metric::Accuracy,
@@ -39,6 +45,10 @@ impl Metric {
         Metric::Perplexity,
         Metric::Characters,
         Metric::Unknown,
+        Metric::Bleu,
+        Metric::Chrf,
+        Metric::ChrfPlusPlus,
+        Metric::Ter,
     ];
 
     /// Its name on the command line.
@@ -55,6 +65,10 @@ impl Metric {
             Metric::Perplexity => "perplexity",
             Metric::Characters => "characters",
             Metric::Unknown => "unknown",
+            Metric::Bleu => "bleu",
+            Metric::Chrf => "chrf",
+            Metric::ChrfPlusPlus => "chrf++",
+            Metric::Ter => "ter",
         }
     }
 
@@ -146,6 +160,8 @@ impl FromStr for Bound {
 
 #[cfg(test)]
 mod tests {
+    use glossator::training::metric::translation;
+
     use super::*;
 
     #[test]
@@ -161,7 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_is_of_labels_or_of_text() {
+    fn every_metric_is_of_one_kind() {
+        let kinds = [Metric::OF_LABELS, Metric::OF_TEXT, Metric::OF_TRANSLATIONS];
+        assert_eq!(kinds.concat(), Metric::ALL);
+        for metric in Metric::OF_TRANSLATIONS {
+            assert!(translation::by_name(metric.name()).is_some(), "{metric}");
+        }
         let score = TextScore { characters: 2, unknown: 1, nats: 4.0 };
         for metric in Metric::OF_TEXT {
             assert!(metric.of_text(&score).is_some(), "{metric}");

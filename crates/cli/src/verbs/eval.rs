@@ -2,16 +2,19 @@
 
 mod labels;
 mod text;
+mod translations;
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
 pub use self::text::is_language_model;
+use glossator::training::metric::translation::Tokenizer;
+
 use crate::{
     args::{HELP, Reading, Writing, named},
     compute::Labelling,
-    exit::{self, BadData, DONE, FINDINGS},
+    exit::{self, BadData, DONE, FINDINGS, Usage},
     input,
     log::Log,
     output,
@@ -24,6 +27,8 @@ Examples:
   gloss eval -m en-ner --columns token,ner --json test.tsv
   gloss eval -m ./my-tagger --min f1=90 test.conllu
   gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos
+  gloss eval --hypotheses lines.de --references gold.de --metric bleu,chrf
+  gloss eval --hypotheses new.de --compare old.de --references gold.de
   gloss eval -m ./my-language-model --max perplexity=4 news.txt
   gloss eval -m ./my-language-model --by line news.txt | sort -rn | head";
 
@@ -33,7 +38,9 @@ const WINDOW: usize = 1 << 16;
 /// Score a model on files, or a file against another
 ///
 /// A tagger is scored on files with a gold column, a language model on raw
-/// text, of which every line is a document; blank lines do not count.
+/// text, of which every line is a document; blank lines do not count. A file is
+/// scored against another one as labels, if --layer names a column, else as
+/// translations, line by line.
 #[derive(clap::Args)]
 #[command(help_template = HELP, before_help = EXAMPLES)]
 pub struct Args {
@@ -43,18 +50,27 @@ pub struct Args {
     /// Model: a built-in one, one of the cache, or a folder [default: en-ner]
     #[arg(long, short, value_name = "MODEL", conflicts_with = "hypotheses")]
     model: Option<String>,
-    /// File with labels to score; `-` is standard input
-    #[arg(long, value_name = "FILE", requires_all = ["references", "layer"])]
+    /// File with labels, or with a translation a line, to score; `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "references")]
     hypotheses: Option<PathBuf>,
-    /// File with the gold labels of the same words; `-` is standard input
-    #[arg(long, value_name = "FILE", requires = "hypotheses")]
-    references: Option<PathBuf>,
+    /// File with the gold labels of the same words, or files with a reference a line
+    #[arg(long, value_name = "FILE", requires = "hypotheses", num_args = 1..)]
+    references: Vec<PathBuf>,
+    /// Translations of the same lines by a baseline, to be tested against
+    #[arg(long, value_name = "FILE", requires = "hypotheses", conflicts_with = "layer")]
+    compare: Option<PathBuf>,
+    /// Of BLEU: how translations are cut into words
+    #[arg(long, value_name = "TOKENIZER", requires = "hypotheses", conflicts_with = "layer", value_parser = translations::tokenizers())]
+    tokenize: Option<Tokenizer>,
+    /// Compare translations in lower case
+    #[arg(long, requires = "hypotheses", conflicts_with = "layer")]
+    lowercase: bool,
     /// Column to compare: ner, upos, … [default: the model's layer]
     #[arg(long, value_name = "LAYER")]
     layer: Option<String>,
     /// Print these numbers only: accuracy, precision, recall, f1, span-f1,
     /// macro-f1; of a language model bits-per-character, nats-per-character,
-    /// perplexity, characters, unknown
+    /// perplexity, characters, unknown; of translations bleu, chrf, chrf++, ter
     #[arg(long, value_name = "METRICS", value_delimiter = ',', value_parser = named(Metric::ALL, Metric::name), hide_possible_values = true)]
     metric: Vec<Metric>,
     /// Print a row for each: bits per character, characters, unknown ones,
@@ -118,8 +134,17 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
 }
 
 fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
-    if let (Some(hypotheses), Some(references)) = (&args.hypotheses, &args.references) {
-        return Ok(Scores::Labels(labels::compare(args, hypotheses, references, log)?));
+    match (&args.hypotheses, &args.layer, &args.references[..]) {
+        (Some(hypotheses), Some(_), [references]) => {
+            return Ok(Scores::Labels(labels::compare(args, hypotheses, references, log)?));
+        }
+        (Some(_), Some(_), _) => {
+            return Err(Usage("--references: labels have one file of them".to_owned()).into());
+        }
+        (Some(hypotheses), None, _) => {
+            return Ok(Scores::Translations(translations::score(args, hypotheses, log)?));
+        }
+        (None, ..) => {}
     }
     input::expect(&args.files, "eval", EXAMPLES)?;
     Ok(match text::is_language_model(args.model()) {

@@ -106,9 +106,13 @@ fn asks_for_spans(args: &Args) -> bool {
 
 /// Refuses what only a language model has.
 fn refuse_text(args: &Args) -> Result<(), Usage> {
-    if let Some(metric) = args.metrics().find(|metric| Metric::OF_TEXT.contains(metric)) {
+    if let Some(metric) = args.metrics().find(|metric| !Metric::OF_LABELS.contains(metric)) {
         let known = Metric::names(Metric::OF_LABELS);
-        return Err(Usage(format!("{metric}: of a language model only; labels have {known}")));
+        let whose = match Metric::OF_TEXT.contains(&metric) {
+            true => "a language model",
+            false => "translations",
+        };
+        return Err(Usage(format!("{metric}: of {whose} only; labels have {known}")));
     }
     match args.by {
         Some(_) => Err(Usage("--by: of a language model only".to_owned())),

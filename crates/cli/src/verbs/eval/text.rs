@@ -121,7 +121,7 @@ fn refuse_labels(args: &Args) -> Result<(), Usage> {
     let refused = |what: &str, why: &str| {
         Err(Usage(format!("{what}: {model} is a language model, which {why}")))
     };
-    if let Some(metric) = args.metrics().find(|metric| Metric::OF_LABELS.contains(metric)) {
+    if let Some(metric) = args.metrics().find(|metric| !Metric::OF_TEXT.contains(metric)) {
         return refused(metric.name(), &format!("has {}", Metric::names(Metric::OF_TEXT)));
     }
     if args.layer.is_some() {
