@@ -9,6 +9,7 @@
 //! - [`gemm`]: packed products of any number of rows;
 //! - [`cells`]: recurrent cells, with separate paths for inference and training;
 //! - [`Schedule`]: which sequence each row of a batch works on at each step;
+//! - [`attention`]: weights and contexts of queries over keys;
 //! - [`layer`]: normalisation and highways between recurrent layers;
 //! - [`crf`]: linear-chain conditional random fields;
 //! - [`op`]: the only place that shows these kernels to Candle;
@@ -17,12 +18,14 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod activation;
+pub mod attention;
 mod buffer;
 pub mod cells;
 pub mod crf;
 mod error;
 pub mod gemm;
 pub mod layer;
+mod loss;
 pub mod op;
 mod peak;
 pub mod reference;
@@ -30,6 +33,7 @@ mod schedule;
 mod simd;
 
 pub use error::Error;
+pub use loss::log_sum_exp;
 pub use peak::peak;
 pub use schedule::{Direction, Schedule, Step};
 pub use simd::Isa;

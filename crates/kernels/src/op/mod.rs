@@ -4,17 +4,21 @@
 //! its way back needs in itself: so its gradients can be asked for once. It
 //! reads its arguments where they lie, and makes no gradient that nobody wants.
 
+mod attention;
 mod crf;
 mod layer;
 mod linear;
 mod loss;
+mod output;
 mod recurrent;
 mod scale;
 
+pub use attention::{AttentionScore, attention_context, attention_weights, tanh};
 pub use crf::crf_loss;
 pub use layer::{highway, layer_norm};
 pub use linear::linear;
 pub use loss::softmax_loss;
+pub use output::output_loss;
 pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};
 pub use scale::{scale, scale_rows};
 
