@@ -1,6 +1,6 @@
 //! From text to sentences and back: what stands between them stays.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use glossator_text::{Position, batch, segment};
 use rayon::prelude::*;
@@ -92,7 +92,7 @@ impl Translator {
         let mut made = Line { parts: Vec::new(), behind: String::new(), cuts: 0 };
         let mut at = 0;
         for range in sentences(text, options.splits()) {
-            let ids = self.subwords.encode(&text[range.clone()]);
+            let ids = self.subwords.encode(&one_line(&text[range.clone()]));
             let mut before = text[at..range.start].to_owned();
             at = range.end;
             for piece in self.pieces(&ids) {
@@ -160,6 +160,14 @@ impl Translator {
         }
         all.text.push_str(behind);
         Translation { text: all.text.clone(), hypotheses: vec![all], source, cuts }
+    }
+}
+
+/// A sentence whose lines end with spaces.
+fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(['\n', '\r']) {
+        true => text.split_whitespace().collect::<Vec<_>>().join(" ").into(),
+        false => text.into(),
     }
 }
 

@@ -29,6 +29,9 @@ use crate::translator::{SubwordKind, SubwordsConfig};
 const MAX_WORD: usize = 64;
 /// Times a word must stand in the text for a pair to be merged because of it.
 const MIN_FREQUENCY: u64 = 2;
+/// What the trainer of unigram models adds to the score of each further one of
+/// the characters that it gives back.
+const GIVEN_BACK: f64 = 1e-4;
 
 impl Subwords {
     /// Learns a vocabulary of at most `size` units from lines of raw text; of
@@ -172,8 +175,16 @@ fn unigram(
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let mut model = Unigram::default();
     alone.install(|| trainer.do_train(parts, &mut model))?;
-    // Equal scores come in any order.
     let mut pieces: Vec<(String, f64)> = model.iter().skip(LEAST).cloned().collect();
+    // Characters that the training dropped are given back to it in any order, and
+    // so are equal scores.
+    let least = pieces.iter().map(|(_, score)| *score).fold(f64::INFINITY, f64::min);
+    let margin = GIVEN_BACK * pieces.len() as f64;
+    for (piece, score) in &mut pieces {
+        if piece.chars().nth(1).is_none() && *score < least + margin {
+            *score = least;
+        }
+    }
     pieces.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
     let first = model.iter().take(LEAST).cloned();
     let model = Unigram::from(first.chain(pieces).collect(), Some(0), true)?;

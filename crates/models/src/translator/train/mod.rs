@@ -13,10 +13,11 @@ use glossator_train::{Outcome, run};
 use super::Translator;
 use crate::{
     Result, TranslatorRunConfig,
+    check::PairStatistics,
     training::{Run, Scores, Trained, keep_config, write},
 };
 use card::Card;
-pub(crate) use data::Corpora;
+use data::{Corpora, Pairs};
 use start::Start;
 use task::TranslatorTask;
 
@@ -52,4 +53,22 @@ pub(crate) fn train(config: &TranslatorRunConfig, run_: Run<'_>) -> Result<Optio
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     let (dev, test) = (Scores::Translation(dev), test.map(Scores::Translation));
     Ok(Some(Trained { summary, folder: out, dev, test, warnings }))
+}
+
+/// Reads the corpora as training would.
+pub(crate) fn statistics(config: &TranslatorRunConfig) -> Result<PairStatistics> {
+    let corpora = Corpora::read(config)?;
+    let start = Start::new(config, &corpora)?;
+    let part = |name, pairs: &Pairs| (name, pairs.len(), pairs.empty);
+    let mut parts = vec![part("train", &corpora.train), part("dev", &corpora.dev)];
+    parts.extend(corpora.test.as_ref().map(|test| part("test", test)));
+    let count = |sum: (usize, usize), (source, target): &(Vec<u32>, Vec<u32>)| {
+        (sum.0 + source.len(), sum.1 + target.len())
+    };
+    Ok(PairStatistics {
+        parts,
+        subwords: start.subwords.len(),
+        tokens: start.ids.iter().fold((0, 0), count),
+        too_long: start.ids.len() - start.pairs.len(),
+    })
 }
