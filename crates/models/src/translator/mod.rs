@@ -19,6 +19,8 @@ mod document;
 mod infer;
 mod score;
 mod subwords;
+#[cfg(all(test, feature = "train"))]
+mod tests;
 #[cfg(feature = "train")]
 pub(crate) mod train;
 

@@ -177,3 +177,69 @@ fn candidates(
         })
         .collect()
 }
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use super::*;
+    use crate::translator::{
+        subwords::{BEGIN, END, UNKNOWN},
+        tests::translator,
+    };
+
+    /// The likeliest subword each time, in plain loops, for one sentence alone.
+    fn greedy(model: &Translator, source: &[u32], limit: usize) -> Vec<u32> {
+        let mut encoded = model.encode(source, &[source.len()]).unwrap();
+        let (mut ids, mut last) = (Vec::new(), BEGIN);
+        while ids.len() < limit {
+            let step = model.step(&[last], &[0], &encoded.memory, &mut encoded.state);
+            let scores = model.scores(&step.unwrap().0);
+            let known = (0..scores.len()).filter(|&id| ![UNKNOWN, BEGIN].contains(&(id as u32)));
+            let best = known.reduce(|a, b| if scores[b] > scores[a] { b } else { a }).unwrap();
+            last = best as u32;
+            if last == END {
+                break;
+            }
+            ids.push(last);
+        }
+        ids
+    }
+
+    #[test]
+    fn a_beam_of_one_is_the_greedy_search() {
+        for input_feeding in [false, true] {
+            let model = translator(input_feeding);
+            let sources: Vec<Vec<u32>> = (1..40)
+                .map(|n| (0..n % 7 + 1).map(|i| 3 + (n * 31 + i * 17) % 250).chain([END]).collect())
+                .collect();
+            let options = TranslateOptions { beam: 1, ..TranslateOptions::default() };
+            let sources: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
+            let found = search(&[&model], &sources, &[0; 39], &[], &options).unwrap();
+            let mut ended = 0;
+            for (source, found) in sources.iter().zip(found) {
+                let limit = options.limit(source.len() - 1);
+                let want = greedy(&model, source, limit);
+                ended += usize::from(want.len() < limit);
+                assert_eq!(found[0].ids, want, "{source:?}");
+            }
+            assert!(ended > 0 && ended < 39, "{ended} of 39 end by themselves");
+        }
+    }
+
+    #[test]
+    fn forbidden_and_forced_subwords_are_obeyed_to_the_end() {
+        let model = translator(false);
+        let source: &[u32] = &[10, 11, 12, END];
+        let options = TranslateOptions { no_repeat_ngram: 1, n_best: 3, ..Default::default() };
+        let prefix = [40, 41, 42];
+        let found = search(&[&model], &[source, source], &[0, 1], &prefix, &options).unwrap();
+        assert_eq!(found.len(), 2);
+        for found in found.iter().flatten() {
+            assert!(found.ids.starts_with(&prefix), "{:?}", found.ids);
+            let mut ids = found.ids.clone();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), found.ids.len());
+            assert!(ids.len() <= options.limit(3));
+        }
+    }
+}

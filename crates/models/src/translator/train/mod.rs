@@ -3,7 +3,7 @@
 mod batches;
 mod card;
 mod data;
-mod network;
+pub(super) mod network;
 mod start;
 mod task;
 

@@ -15,7 +15,7 @@ use crate::translator::{
 const SPREAD: f32 = 0.1;
 
 /// A translator in training.
-pub(super) struct Network {
+pub(in crate::translator) struct Network {
     config: TranslatorConfig,
     precision: Precision,
     source: Embedding,
@@ -32,7 +32,7 @@ pub(super) struct Network {
 
 /// Pairs of sentences as ids, one sentence behind the other.
 #[derive(Default)]
-pub(super) struct PairBatch {
+pub(in crate::translator) struct PairBatch {
     source: Vec<u32>,
     source_lengths: Vec<usize>,
     /// What the decoder reads: a beginning and the subwords.
@@ -44,7 +44,7 @@ pub(super) struct PairBatch {
 
 impl PairBatch {
     /// Adds a pair.
-    pub(super) fn push(&mut self, source: &[u32], target: &[u32]) {
+    pub(in crate::translator) fn push(&mut self, source: &[u32], target: &[u32]) {
         self.source.extend(source.iter().chain([&END]));
         self.source_lengths.push(source.len() + 1);
         self.target.extend([BEGIN].iter().chain(target));
@@ -53,7 +53,7 @@ impl PairBatch {
     }
 
     /// Subwords to be written, ends included.
-    pub(super) fn targets(&self) -> usize {
+    pub(in crate::translator) fn targets(&self) -> usize {
         self.gold.len()
     }
 }
@@ -70,7 +70,7 @@ struct Encoded {
 
 impl Network {
     /// Makes the parameters for so many subwords.
-    pub(super) fn new(
+    pub(in crate::translator) fn new(
         params: &mut ParamSet,
         config: &TranslatorConfig,
         subwords: usize,
@@ -129,7 +129,7 @@ impl Network {
     }
 
     /// Loss of a batch, in nats, smoothed, summed over its targets.
-    pub(super) fn loss(&self, batch: &PairBatch, rng: &mut Rng) -> Result<Tensor> {
+    pub(in crate::translator) fn loss(&self, batch: &PairBatch, rng: &mut Rng) -> Result<Tensor> {
         let encoded = self.encode(batch, rng)?;
         let lengths = &batch.target_lengths;
         let read = self.embedded(&self.target, &batch.target, lengths, rng)?;
