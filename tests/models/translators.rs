@@ -20,6 +20,7 @@ use crate::language_models::run;
 /// at every place.
 pub(crate) const CONFIG: &str = r#"
 task = "translator"
+seed = 2
 [data]
 train_source = "train.digits"
 train_target = "train.reversed"
@@ -30,15 +31,16 @@ type = "characters"
 [translator]
 embedding_dim = 32
 hidden_dim = 64
+attention = "additive"
 dropout = 0.0
 output_dropout = 0.0
 word_dropout = 0.0
 label_smoothing = 0.0
 [training]
-learning_rate = 0.005
-batch_size = 600
-max_epochs = 10
-ema_decay = 0.99
+learning_rate = 0.003
+batch_size = 200
+max_epochs = 14
+ema_decay = 0.0
 patience = 0
 "#;
 
@@ -89,17 +91,19 @@ fn load(folder: &Path) -> Translator {
 
 /// A translator that turns digits round, trained once.
 fn reverser() -> &'static Translator {
-    static REVERSER: OnceLock<Translator> = OnceLock::new();
-    REVERSER.get_or_init(|| {
-        let folder = folder(4000, 10);
+    static REVERSER: OnceLock<(tempfile::TempDir, Translator)> = OnceLock::new();
+    let (_, translator) = REVERSER.get_or_init(|| {
+        let folder = folder(6000, 8);
         complete(folder.path(), "model", &[]);
-        load(&folder.path().join("model"))
-    })
+        let translator = load(&folder.path().join("model"));
+        (folder, translator)
+    });
+    translator
 }
 
 /// Part of the lines that are turned round without a fault.
 fn accuracy(translator: &Translator, options: &TranslateOptions) -> f64 {
-    let (there, back) = digits(3, 1000, 10);
+    let (there, back) = digits(3, 1000, 8);
     let lines: Vec<&str> = there.lines().collect();
     let made = translator.translate_lines(&lines, options).unwrap();
     let right = made.iter().zip(back.lines()).filter(|(made, want)| made.text == *want).count();
@@ -118,9 +122,9 @@ fn digits_are_turned_round() {
 
 #[test]
 fn every_arrangement_learns() {
-    let folder = folder(1500, 4);
+    let folder = folder(1500, 3);
     let arrangements: [&[&str]; 8] = [
-        &["translator.attention=additive", "translator.cell=lstm"],
+        &["translator.attention=scaled", "translator.cell=lstm"],
         &["translator.attention=dot", "translator.encoder_dim=32", "translator.tied=none"],
         &["translator.attention=general", "translator.upper_layers=0"],
         &["translator.input_feeding=true", "translator.cell=lstm", "translator.decoder_layers=2"],
@@ -136,9 +140,10 @@ fn every_arrangement_learns() {
     for (number, settings) in arrangements.into_iter().enumerate() {
         let name = format!("model{number}");
         let trained =
-            complete(folder.path(), &name, &[settings, &["training.max_epochs=6"]].concat());
+            complete(folder.path(), &name, &[settings, &["training.batch_size=40"]].concat());
         let perplexity = score(&trained).perplexity();
-        assert!(perplexity < 2.0, "{settings:?}: {perplexity}");
+        // Of random digits, were they not looked at, it would be 3.8.
+        assert!(perplexity < 3.0, "{settings:?}: {perplexity}");
         // What was trained is what is loaded.
         let translator = load(&folder.path().join(&name));
         let text = std::fs::read_to_string(folder.path().join("dev.digits")).unwrap();
