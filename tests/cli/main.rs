@@ -17,3 +17,4 @@ mod resume;
 mod streams;
 mod tag;
 mod train;
+mod translate;

@@ -122,7 +122,7 @@ fn digits_are_turned_round() {
 
 #[test]
 fn every_arrangement_learns() {
-    let folder = folder(1500, 3);
+    let folder = folder(1200, 3);
     let arrangements: [&[&str]; 8] = [
         &["translator.attention=scaled", "translator.cell=lstm"],
         &["translator.attention=dot", "translator.encoder_dim=32", "translator.tied=none"],
