@@ -10,10 +10,13 @@ use crate::{Error, Result};
 
 /// Subwords of a sentence at most; a longer one is cut.
 const MAX_SOURCE: usize = 400;
+/// Bits of a part's number that count the parts of its line.
+const PARTS: u32 = 24;
 
 /// A part of a line that is translated by itself.
 struct Part {
-    line: usize,
+    /// Its number among all: lines in order, and in them their parts.
+    number: u64,
     /// What stands before its translation.
     before: String,
     /// Its subwords and an end.
@@ -101,7 +104,8 @@ impl Translator {
                     before.push(' ');
                 }
                 let ids = [&ids[piece], &[END]].concat();
-                made.parts.push(Part { line, before: std::mem::take(&mut before), ids });
+                let number = (line as u64) << PARTS | made.parts.len() as u64;
+                made.parts.push(Part { number, before: std::mem::take(&mut before), ids });
             }
         }
         made.behind = text[at..].to_owned();
@@ -197,8 +201,7 @@ fn translate_parts(
     let found = batches.par_iter().map(|places| {
         let batch: Vec<&Part> = places.iter().map(|&place| parts[order[place]]).collect();
         let sources: Vec<&[u32]> = batch.iter().map(|part| part.ids.as_slice()).collect();
-        // Lines are drawn by their numbers, whatever they are batched with.
-        let numbers: Vec<u64> = batch.iter().map(|part| part.line as u64).collect();
+        let numbers: Vec<u64> = batch.iter().map(|part| part.number).collect();
         search(models, &sources, &numbers, &prefix, options)
     });
     let found = found.collect::<Result<Vec<_>>>()?.into_iter().flatten();

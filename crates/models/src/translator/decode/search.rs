@@ -99,7 +99,7 @@ pub(in crate::translator) fn search(
 fn generators(numbers: &[u64], options: &TranslateOptions) -> Vec<Vec<Rng>> {
     let Some(sampling) = options.sampling else { return Vec::new() };
     let of = |&number: &u64| {
-        let draw = |n: u64| Rng::new(sampling.seed, "translate", number * DRAWS + n);
+        let draw = |n: u64| Rng::new(sampling.seed, "translate", number.wrapping_mul(DRAWS) + n);
         (0..options.width() as u64).map(draw).collect()
     };
     numbers.iter().map(of).collect()
