@@ -54,16 +54,13 @@ impl Blocks {
 }
 
 /// The parts of a slice, of the lengths given.
-fn parts<'a>(mut all: &'a [f32], lengths: impl Iterator<Item = usize>) -> Vec<&'a [f32]> {
+fn parts(mut all: &[f32], lengths: impl Iterator<Item = usize>) -> Vec<&[f32]> {
     let part = |length| all.split_off(..length).unwrap_or_default();
     lengths.map(part).collect()
 }
 
 /// The same, to be written.
-fn parts_mut<'a>(
-    mut all: &'a mut [f32],
-    lengths: impl Iterator<Item = usize>,
-) -> Vec<&'a mut [f32]> {
+fn parts_mut(mut all: &mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     let part = |length| all.split_off_mut(..length).unwrap_or_default();
     lengths.map(part).collect()
 }

@@ -22,7 +22,7 @@ use tokenizers::{
     },
 };
 
-use super::{FIRST_BYTE, LEAST, SPACE, SPECIAL, Subwords, byte_name, words};
+use super::{LEAST, SPACE, SPECIAL, Subwords, byte_name, words};
 use crate::translator::{SubwordKind, SubwordsConfig};
 
 /// Words longer than this teach nothing.
@@ -123,7 +123,7 @@ fn alphabet(counts: &BTreeMap<String, u64>, room: usize) -> Vec<char> {
 /// The units that every vocabulary has, in their order.
 fn fixed() -> Vec<AddedToken> {
     let names = SPECIAL.iter().map(|name| (*name).to_owned());
-    let all = names.chain((0..LEAST - FIRST_BYTE).map(byte_name));
+    let all = names.chain((0..=u8::MAX).map(byte_name));
     all.map(|name| AddedToken::from(name, true)).collect()
 }
 

@@ -6,11 +6,12 @@
 //! as it was. The file is that of the `tokenizers` library.
 
 #[cfg(feature = "train")]
+mod chance;
+#[cfg(feature = "train")]
 mod learn;
 
-use std::collections::HashMap;
-
-use glossator_nn::Rng;
+#[cfg(feature = "train")]
+pub(crate) use chance::Merges;
 use tokenizers::{
     Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
     PreTokenizer, Tokenizer,
@@ -33,8 +34,6 @@ const FIRST_BYTE: usize = SPECIAL.len();
 const LEAST: usize = FIRST_BYTE + 256;
 /// A space, as it stands in subwords.
 const SPACE: char = '▁';
-/// Characters of a word that is still split by chance.
-const MAX_CHANCE: usize = 64;
 
 /// A trained vocabulary of subwords.
 #[derive(Clone, Debug)]
@@ -42,8 +41,6 @@ pub(crate) struct Subwords {
     tokenizer: Tokenizer,
     /// The text of each unit; none of the special ones.
     pieces: Vec<Piece>,
-    /// Rank and result of the pairs that are merged; empty but for BPE.
-    merges: HashMap<(u32, u32), (u32, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,25 +61,31 @@ impl Subwords {
 
     fn new(tokenizer: Tokenizer) -> Result<Self, String> {
         let size = tokenizer.get_vocab_size(true);
-        let mut pieces = Vec::with_capacity(size);
-        for id in 0..size {
-            let name = u32::try_from(id).ok().and_then(|id| tokenizer.id_to_token(id));
-            let name = name.ok_or_else(|| format!("there is no unit {id} of {size}"))?;
-            pieces.push(match id {
-                _ if id < FIRST_BYTE && name == SPECIAL[id] => Piece::Special,
-                _ if id < FIRST_BYTE => return Err(format!("unit {id} is not {}", SPECIAL[id])),
-                _ if id < LEAST && name == byte_name(id - FIRST_BYTE) => {
-                    Piece::Byte((id - FIRST_BYTE) as u8)
-                }
-                _ if id < LEAST => return Err(format!("unit {id} is not a byte")),
-                _ => Piece::Text(name.replace(SPACE, " ")),
-            });
-        }
         if size < LEAST {
             return Err("it lacks units for single bytes".to_owned());
         }
-        let merges = merges(&tokenizer)?;
-        Ok(Self { tokenizer, pieces, merges })
+        let name = |id: usize| {
+            let name = u32::try_from(id).ok().and_then(|id| tokenizer.id_to_token(id));
+            name.ok_or_else(|| format!("there is no unit {id} of {size}"))
+        };
+        let mut pieces = Vec::with_capacity(size);
+        for (id, special) in SPECIAL.iter().enumerate() {
+            if name(id)? != *special {
+                return Err(format!("unit {id} is not {special}"));
+            }
+            pieces.push(Piece::Special);
+        }
+        for byte in 0..=u8::MAX {
+            let id = FIRST_BYTE + usize::from(byte);
+            if name(id)? != byte_name(byte) {
+                return Err(format!("unit {id} is not a byte"));
+            }
+            pieces.push(Piece::Byte(byte));
+        }
+        for id in LEAST..size {
+            pieces.push(Piece::Text(name(id)?.replace(SPACE, " ")));
+        }
+        Ok(Self { tokenizer, pieces })
     }
 
     /// The file of the vocabulary.
@@ -102,15 +105,6 @@ impl Subwords {
     /// Ids of a text; none of [`SPECIAL`].
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         self.encode_by(text, |word, ids| self.merge_all(word, ids))
-    }
-
-    /// Ids of a text whose pairs are each left unmerged with probability `p`
-    /// (BPE dropout; Provilkov et al., 2020).
-    pub(crate) fn encode_by_chance(&self, text: &str, p: f32, rng: &mut Rng) -> Vec<u32> {
-        self.encode_by(text, |word, ids| match word.chars().nth(MAX_CHANCE) {
-            None => self.merge(word, p, rng, ids),
-            Some(_) => self.merge_all(word, ids),
-        })
     }
 
     /// Units of a word by the model itself.
@@ -135,31 +129,6 @@ impl Subwords {
             }
         }
         ids
-    }
-
-    /// Merges the characters of a word, the best pair first, pairs being passed
-    /// over by chance.
-    fn merge(&self, word: &str, p: f32, rng: &mut Rng, ids: &mut Vec<u32>) {
-        let mut units = Vec::new();
-        let mut buffer = [0; 4];
-        for c in word.chars() {
-            let c = c.encode_utf8(&mut buffer);
-            match self.tokenizer.get_model().token_to_id(c) {
-                Some(id) => units.push(id),
-                None => units.extend(bytes(c)),
-            }
-        }
-        loop {
-            let pairs = units.windows(2).enumerate();
-            let known = pairs.filter_map(|(at, pair)| {
-                let &(rank, id) = self.merges.get(&(pair[0], pair[1]))?;
-                (!rng.chance(p)).then_some((rank, at, id))
-            });
-            let Some((_, at, id)) = known.min() else { break };
-            units[at] = id;
-            units.remove(at + 1);
-        }
-        ids.extend(units);
     }
 
     /// The text of ids; special ones have none.
@@ -212,25 +181,8 @@ fn bytes(text: &str) -> impl Iterator<Item = u32> {
 }
 
 /// Name of the unit of a byte, as `tokenizers` falls back to it.
-fn byte_name(byte: usize) -> String {
+fn byte_name(byte: u8) -> String {
     format!("<0x{byte:02X}>")
-}
-
-/// The pairs that a BPE vocabulary merges, read from its JSON, which alone tells
-/// them.
-fn merges(tokenizer: &Tokenizer) -> Result<HashMap<(u32, u32), (u32, u32)>, String> {
-    let json = serde_json::to_value(tokenizer.get_model()).map_err(|error| error.to_string())?;
-    let id = |unit: &str| {
-        tokenizer.token_to_id(unit).ok_or_else(|| format!("a merge makes the unknown unit {unit}"))
-    };
-    let mut merges = HashMap::new();
-    for (rank, pair) in (0..).zip(json["merges"].as_array().into_iter().flatten()) {
-        let part = |n: usize| pair[n].as_str().ok_or("a merge is no pair of units");
-        let (left, right) = (part(0)?, part(1)?);
-        let whole = id(&format!("{left}{right}"))?;
-        merges.insert((id(left)?, id(right)?), (rank, whole));
-    }
-    Ok(merges)
 }
 
 #[cfg(all(test, feature = "train"))]

@@ -1,3 +1,4 @@
+use glossator_nn::Rng;
 use rayon::prelude::*;
 
 use super::*;
@@ -72,9 +73,10 @@ fn sizes_are_limits_and_frequent_words_are_one_unit() {
 #[test]
 fn dropout_of_merges_is_seeded_and_changes_no_text() {
     let subwords = learn(SubwordKind::Bpe, 400);
+    let merges = Merges::of(&subwords).unwrap();
     for text in TEXT {
         let draw = |p: f32, seed: u64| {
-            subwords.encode_by_chance(text, p, &mut Rng::new(seed, "subwords", 0))
+            subwords.encode_by_chance(&merges, text, p, &mut Rng::new(seed, "subwords", 0))
         };
         assert_eq!(draw(0.0, 1), subwords.encode(text));
         assert_eq!(draw(0.3, 1), draw(0.3, 1));

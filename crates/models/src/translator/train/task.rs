@@ -19,7 +19,7 @@ use crate::{
     training::{products, write, write_json},
     translator::{
         Translator, TranslatorModel,
-        subwords::{Subwords, TOKENIZER},
+        subwords::{Merges, Subwords, TOKENIZER},
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) struct TranslatorTask<'a> {
     subwords: Subwords,
     ids: Vec<(Vec<u32>, Vec<u32>)>,
     pairs: Vec<u32>,
+    /// What is passed over by chance, if anything is.
+    merges: Option<Merges>,
     /// Subwords of target and source of each pair.
     lengths: Vec<(usize, usize)>,
     /// Hash of the model's settings and of the data.
@@ -57,6 +59,12 @@ impl<'a> TranslatorTask<'a> {
         let fingerprint = fingerprint(&model, &subwords, &ids, &corpora.dev);
         let lengths = ids.iter().map(|(source, target)| (target.len(), source.len())).collect();
         let (train, dev) = (&corpora.train, &corpora.dev);
+        let merges = (model.subwords.dropout > 0.0).then(|| Merges::of(&subwords));
+        let merges = merges.transpose().map_err(|problem| Error::Data {
+            path: config.data.train_source.clone(),
+            line: None,
+            problem,
+        })?;
         Ok(Self {
             config,
             train,
@@ -65,6 +73,7 @@ impl<'a> TranslatorTask<'a> {
             subwords,
             ids,
             pairs,
+            merges,
             lengths,
             fingerprint,
             params,
@@ -75,11 +84,9 @@ impl<'a> TranslatorTask<'a> {
     /// Ids of a pair, its merges passed over by chance if that is configured.
     fn ids(&self, pair: usize, rng: &mut Rng) -> [Cow<'_, [u32]>; 2] {
         let (p, (source, target)) = (self.model.subwords.dropout, &self.ids[pair]);
-        if p <= 0.0 {
-            return [source.into(), target.into()];
-        }
+        let Some(merges) = &self.merges else { return [source.into(), target.into()] };
         [&self.train.source[pair], &self.train.target[pair]]
-            .map(|text| self.subwords.encode_by_chance(text, p, rng).into())
+            .map(|text| self.subwords.encode_by_chance(merges, text, p, rng).into())
     }
 
     fn batch_loss(&self, pairs: &[u32], rng: &mut Rng) -> Result<Loss> {
