@@ -18,3 +18,4 @@ mod resume;
 mod streams;
 mod tag;
 mod train;
+mod translate;

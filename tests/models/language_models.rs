@@ -53,7 +53,7 @@ fn text(seed: usize, lines: usize) -> String {
 }
 
 /// Trains what a configuration says, into a folder of that name.
-fn run(
+pub(crate) fn run(
     (folder, config, name): (&Path, &str, &str),
     settings: &[&str],
     options: RunOptions,
@@ -74,7 +74,7 @@ fn complete(folder: &Path, config: &str, name: &str, settings: &[&str]) -> Train
 fn score(scores: &Scores) -> TextScore {
     match scores {
         Scores::Text(score) => *score,
-        Scores::Tags(_) => panic!("not a language model's: {scores}"),
+        _ => panic!("not a language model's: {scores}"),
     }
 }
 

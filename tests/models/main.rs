@@ -14,6 +14,7 @@ use glossator::{
 };
 
 mod language_models;
+mod translators;
 
 /// Sentences of a made-up world, small enough to learn by heart.
 fn corpus() -> String {
@@ -90,7 +91,7 @@ fn load(folder: &Path) -> Result<Tagger, Error> {
 fn report(scores: &Scores) -> &Report {
     match scores {
         Scores::Tags(report) => report,
-        Scores::Text(_) => panic!("not a tagger's: {scores}"),
+        _ => panic!("not a tagger's: {scores}"),
     }
 }
 

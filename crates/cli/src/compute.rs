@@ -92,6 +92,20 @@ impl Compute {
     }
 }
 
+impl Compute {
+    /// As [`Compute::prepare`], for what computes on the processor only.
+    ///
+    /// # Errors
+    /// If a GPU is asked for, or so many threads cannot be had.
+    pub fn prepare_processor(&self, what: &str, log: Log) -> anyhow::Result<()> {
+        if let Device::Cuda(number) = self.device {
+            let problem = format!("--device cuda:{number}: {what} compute on the processor only");
+            return Err(Usage(problem).into());
+        }
+        Self { device: Device::Cpu, ..self.clone() }.prepare(log).map(drop)
+    }
+}
+
 impl Labelling {
     /// Starts the threads, chooses the device and says which: how models are to be
     /// computed.

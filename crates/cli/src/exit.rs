@@ -90,7 +90,9 @@ fn code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
 
 fn of_models(error: &Error) -> Option<u8> {
     match error {
-        Error::Hub(_) | Error::Model { .. } | Error::Layer(_) => Some(MODEL),
+        Error::Hub(_) | Error::Model { .. } | Error::Ensemble { .. } | Error::Layer(_) => {
+            Some(MODEL)
+        }
         Error::Text(error) => Some(of_text(error)),
         Error::Config { .. } | Error::ConfigFile { .. } | Error::Resume { .. } => Some(USAGE),
         Error::Data { .. } => Some(DATA),

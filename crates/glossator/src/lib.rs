@@ -19,6 +19,9 @@
 //! [`Tagger::tag_tokens`]; whole corpora are read by [`corpus`] and labelled by
 //! [`Tagger::tag_sentences`].
 //!
+//! A [`Translator`] is loaded in the same way and [translates](Translator::translate)
+//! text of any length.
+//!
 //! With the feature `train` (on by default) the same crate trains taggers, from
 //! the configuration files of the command line: see [`training`].
 #![forbid(unsafe_code)]
@@ -27,8 +30,11 @@ pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{
-    Compute, Device, Embedder, EmbeddingConfig, Error, Isa, LanguageModel, LanguageModelConfig,
-    Precision, ReadingDirection, Sampling, Tagger, TaggerConfig, TextScore, TextScorer,
+    AttentionKind, BridgeKind, Compute, Device, Embedder, EmbeddingConfig, Error, Hypothesis, Isa,
+    LanguageModel, LanguageModelConfig, LengthPenalty, PairScore, Precision, ReadingDirection,
+    Sampling, SubwordKind, SubwordsConfig, Tagger, TaggerConfig, TextScore, TextScorer, TiedKind,
+    TranslateOptions, TranslateSampling, Translation, TranslationScore, Translator,
+    TranslatorConfig,
 };
 pub use glossator_text::{
     Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,
@@ -52,8 +58,9 @@ pub mod errors {
 #[cfg(feature = "train")]
 pub mod training {
     pub use glossator_models::{
-        CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, Scores,
-        TaggerRunConfig, TaskKind, TextConfig, Trained, TrainingRun, check, train,
+        CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, PairsConfig, RunConfig, Scores,
+        TaggerRunConfig, TaskKind, TextConfig, Trained, TrainingRun, TranslatorRunConfig, check,
+        train,
     };
     pub use glossator_train::{
         Event, Observer, Progress, RunOptions, Summary, Table, TrainingConfig, files, metric,

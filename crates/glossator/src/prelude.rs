@@ -1,3 +1,3 @@
 //! What an application needs: `use glossator::prelude::*;`
 
-pub use crate::{Document, Error, Sentence, SpanRef, Tagger};
+pub use crate::{Document, Error, Sentence, SpanRef, Tagger, Translator};

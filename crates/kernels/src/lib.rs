@@ -9,6 +9,7 @@
 //! - [`gemm`]: packed products of any number of rows;
 //! - [`cells`]: recurrent cells, with separate paths for inference and training;
 //! - [`Schedule`]: which sequence each row of a batch works on at each step;
+//! - [`attention`]: weights and contexts of queries over keys;
 //! - [`layer`]: normalisation and highways between recurrent layers;
 //! - [`crf`]: linear-chain conditional random fields;
 //! - [`op`]: the only place that shows these kernels to Candle;
@@ -17,6 +18,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod activation;
+pub mod attention;
 mod buffer;
 pub mod cells;
 pub mod crf;
@@ -25,6 +27,7 @@ mod cuda;
 mod error;
 pub mod gemm;
 pub mod layer;
+mod loss;
 pub mod op;
 mod peak;
 pub mod reference;
@@ -32,6 +35,7 @@ mod schedule;
 mod simd;
 
 pub use error::Error;
+pub use loss::log_sum_exp;
 pub use peak::peak;
 pub use schedule::{Direction, Schedule, Step};
 pub use simd::Isa;

@@ -8,8 +8,9 @@ use glossator_text::{
 };
 
 use crate::{
-    Error, LanguageModelRunConfig, Result, TaggerRunConfig, language_model,
+    Error, LanguageModelRunConfig, Result, TaggerRunConfig, TranslatorRunConfig, language_model,
     tagger::train::{gold_columns, open},
+    translator,
 };
 
 /// One thing that deserves a look.
@@ -143,6 +144,50 @@ pub fn check_text(config: &LanguageModelRunConfig) -> Result<(TextStatistics, Ve
         let finding = unknown.then_some(Finding { path, line: None, message });
         (statistics, finding.into_iter().collect())
     })
+}
+
+/// Figures of the corpora of a translator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairStatistics {
+    /// Of each part: its name, its pairs, and lines left out for one side of
+    /// them is empty.
+    pub parts: Vec<(&'static str, usize, usize)>,
+    /// Units of the vocabulary.
+    pub subwords: usize,
+    /// Subwords of the source and of the target side of the training data.
+    pub tokens: (usize, usize),
+    /// Training pairs that are too long.
+    pub too_long: usize,
+}
+
+impl fmt::Display for PairStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (part, pairs, empty) in &self.parts {
+            writeln!(f, "{part}: {pairs} pairs, {empty} more with an empty line")?;
+        }
+        let (source, target) = self.tokens;
+        writeln!(f, "vocabulary: {} subwords", self.subwords)?;
+        writeln!(f, "training data: {source} subwords of source, {target} of target")?;
+        writeln!(f, "too long: {} training pairs", self.too_long)
+    }
+}
+
+/// Reads the corpora of a translator's configuration as training would.
+///
+/// # Errors
+/// If a file cannot be opened or read.
+pub fn check_pairs(config: &TranslatorRunConfig) -> Result<(PairStatistics, Vec<Finding>)> {
+    match translator::train::statistics(config) {
+        // What is wrong with the data is a finding.
+        Err(Error::Data { path, line, problem }) => {
+            Ok((PairStatistics::default(), vec![Finding { path, line, message: problem }]))
+        }
+        Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
+            let (path, message) = (config.data.train_source.clone(), error.to_string());
+            Ok((PairStatistics::default(), vec![Finding { path, line: None, message }]))
+        }
+        statistics => Ok((statistics?, Vec::new())),
+    }
 }
 
 /// Tags that are none, or that cannot stand where they stand.

@@ -17,6 +17,16 @@ pub enum Error {
         /// What does not fit.
         source: glossator_nn::Error,
     },
+    /// Models that cannot work together.
+    #[error(
+        "{other}: its subwords are not those of {model}; translators that work together need the same"
+    )]
+    Ensemble {
+        /// The first model.
+        model: String,
+        /// The other one.
+        other: String,
+    },
     /// A layer or kernel refused its arguments.
     #[error(transparent)]
     Layer(#[from] glossator_nn::Error),

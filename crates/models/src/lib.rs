@@ -1,4 +1,4 @@
-//! Models: embeddings and the tagger that stands on them.
+//! Models: embeddings, the tagger that stands on them, and the translator.
 //!
 //! The decision this crate embodies: **what labels text is not what is
 //! trained**. A [`Tagger`] is immutable, packs its weights once and computes on
@@ -21,12 +21,13 @@ mod stored;
 mod tagger;
 #[cfg(feature = "train")]
 mod training;
+mod translator;
 
 pub use compute::Compute;
 #[cfg(feature = "train")]
 pub use config::{
-    CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, RunConfig, TaggerRunConfig,
-    TaskKind, TextConfig,
+    CacheConfig, DataConfig, LanguageModelRunConfig, ModelInfo, PairsConfig, RunConfig,
+    TaggerRunConfig, TaskKind, TextConfig, TranslatorRunConfig,
 };
 pub use embeddings::{
     Columns, ContextualConfig, Embedder, Embedding, EmbeddingConfig, PooledConfig, Pooling,
@@ -40,6 +41,12 @@ pub use language_model::{
 pub use tagger::{Tagger, TaggerConfig};
 #[cfg(feature = "train")]
 pub use training::{Scores, Trained, TrainingRun, train};
+
+pub use translator::{
+    AttentionKind, BridgeKind, Hypothesis, LengthPenalty, PairScore, SubwordKind, SubwordsConfig,
+    TiedKind, TranslateOptions, TranslateSampling, Translation, TranslationScore, Translator,
+    TranslatorConfig,
+};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

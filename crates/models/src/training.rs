@@ -9,7 +9,10 @@ use glossator_nn::Precision;
 use glossator_train::{Observer, ProductPrecision, RunOptions, Summary, files, metric::Report};
 use serde::Serialize;
 
-use crate::{Error, Result, RunConfig, TextScore, config, language_model, tagger};
+use crate::{
+    Error, Result, RunConfig, TextScore, TranslationScore, config, language_model, tagger,
+    translator,
+};
 
 /// The number format that a configuration names.
 pub(crate) fn products(precision: ProductPrecision) -> Precision {
@@ -61,6 +64,8 @@ pub enum Scores {
     Tags(Report),
     /// A language model's.
     Text(TextScore),
+    /// A translator's.
+    Translation(TranslationScore),
 }
 
 impl fmt::Display for Scores {
@@ -68,6 +73,7 @@ impl fmt::Display for Scores {
         match self {
             Self::Tags(report) => report.fmt(f),
             Self::Text(score) => score.fmt(f),
+            Self::Translation(score) => score.fmt(f),
         }
     }
 }
@@ -84,6 +90,7 @@ pub fn train(run: TrainingRun<'_>) -> Result<Option<Trained>> {
     match config {
         RunConfig::Tagger(config) => tagger::train::train(config, run),
         RunConfig::LanguageModel(config) => language_model::train::train(config, run),
+        RunConfig::Translator(config) => translator::train::train(config, run),
     }
 }
 

@@ -7,6 +7,7 @@
 //! neither batch nor threads.
 #![forbid(unsafe_code)]
 
+mod attention;
 mod device;
 pub mod dropout;
 mod embedding;
@@ -19,14 +20,17 @@ mod rng;
 mod rnn;
 mod weights;
 
+pub use attention::{Attention, AttentionKind, AttentionShape, Memory, PackedAttention};
 pub use device::Device;
 pub use embedding::{Embedding, embed};
 pub use error::Error;
 pub use glossator_kernels::{
     Direction, Error as KernelError, Isa, Schedule,
+    attention::tanh,
     cells::CellKind,
     crf::{Crf, Mask, Posterior},
     gemm::Precision,
+    log_sum_exp,
     op::{RecurrentInput, crf_loss},
 };
 pub use linear::{Linear, PackedLinear};
@@ -37,6 +41,11 @@ pub use rnn::{
     Between, Connection, Keep, PackedRnn, Rnn, RnnInit, RnnInput, RnnOutput, RnnShape, RnnState,
 };
 pub use weights::{ReadValues, WeightEntry, Weights};
+
+/// Operations of a graph beside the layers.
+pub mod ops {
+    pub use glossator_kernels::op::{attention_context, output_loss, tanh};
+}
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -105,10 +105,18 @@ impl PackedLinear {
         precision: Precision,
     ) -> Result<Self> {
         let weight = weights.take(&format!("{name}.weight"), &[output_dim, input_dim])?;
-        Ok(Self {
-            weight: Packed::transposed(Isa::detect(), precision, &weight, output_dim, input_dim),
-            bias: weights.take(&format!("{name}.bias"), &[output_dim])?,
-        })
+        let bias = weights.take(&format!("{name}.bias"), &[output_dim])?;
+        Ok(Self::of(&weight, bias, input_dim, precision))
+    }
+
+    /// A layer of given values: `weight` `[output_dim, input_dim]`, `bias`
+    /// `[output_dim]`.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn of(weight: &[f32], bias: Vec<f32>, input_dim: usize, precision: Precision) -> Self {
+        let weight = Packed::transposed(Isa::detect(), precision, weight, bias.len(), input_dim);
+        Self { weight, bias }
     }
 
     /// `x`: `[rows, input_dim]`; returns `[rows, output_dim]`.

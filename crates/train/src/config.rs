@@ -44,6 +44,10 @@ pub enum ScheduleKind {
     /// A straight line from the learning rate to 0 at `max_epochs`, or at
     /// `max_steps` if that is sooner.
     Linear,
+    /// By the reciprocal square root of the steps, which is 1 at the end of the
+    /// warm-up (Vaswani et al., 2017).
+    #[serde(rename = "inverse-sqrt")]
+    InverseSqrt,
 }
 
 /// Settings of a training run.

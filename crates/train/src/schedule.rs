@@ -29,6 +29,10 @@ pub(crate) fn learning_rate(
     match config.schedule {
         ScheduleKind::Plateau | ScheduleKind::Constant => base,
         ScheduleKind::Linear => base * (1.0 - done),
+        // Without a warm-up, 1 at the first step.
+        ScheduleKind::InverseSqrt => {
+            base * (config.warmup.max(part(1) - part(0)) / part(cursor + 1)).sqrt().min(1.0)
+        }
         ScheduleKind::Cosine => base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
     }
 }
@@ -101,6 +105,18 @@ mod tests {
         assert_eq!(rates[0], 1.0);
         assert!((rates[4] - 0.5).abs() < 1e-12);
         assert!(rates.windows(2).all(|pair| pair[1] < pair[0]));
+    }
+
+    #[test]
+    fn inverse_square_roots_begin_behind_the_warm_up() {
+        let near = |found: &[f64], want: &[f64]| {
+            assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        };
+        let falling = |n: f64, by: f64| (by / n).sqrt();
+        let alone: Vec<f64> = (1..=8).map(|n| falling(f64::from(n), 1.0)).collect();
+        near(&rates(ScheduleKind::InverseSqrt, 0.0), &alone);
+        let warmed = [0.5, 1.0, falling(3.0, 2.0), falling(4.0, 2.0)];
+        near(&rates(ScheduleKind::InverseSqrt, 0.25), &warmed);
     }
 
     #[test]

@@ -147,6 +147,10 @@ pub fn describe(config: &RunConfig) -> anyhow::Result<(String, Vec<Finding>)> {
             let (statistics, findings) = check::check_text(config)?;
             (statistics.to_string(), findings)
         }
+        RunConfig::Translator(config) => {
+            let (statistics, findings) = check::check_pairs(config)?;
+            (statistics.to_string(), findings)
+        }
     })
 }
 

@@ -14,12 +14,16 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   gloss init tagger -o tagger.toml
-  gloss init language-model -o lm.toml";
+  gloss init language-model -o lm.toml
+  gloss init translator -o en-de.toml";
 
 /// The configuration of a tagger: every key with its default.
 const TAGGER: &str = include_str!("init/tagger.toml");
 /// The configuration of a language model.
 const LANGUAGE_MODEL: &str = include_str!("init/language-model.toml");
+
+/// The configuration of a translator.
+const TRANSLATOR: &str = include_str!("init/translator.toml");
 
 /// Print a configuration to start from
 ///
@@ -40,12 +44,14 @@ pub struct Args {
 enum Task {
     Tagger,
     LanguageModel,
+    Translator,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let text = match args.task {
         Task::Tagger => TAGGER,
         Task::LanguageModel => LANGUAGE_MODEL,
+        Task::Translator => TRANSLATOR,
     };
     if let Some(path) = args.output.as_ref().filter(|path| path.is_file()) {
         return Err(Usage(format!("{} exists; name another file", path.display())).into());
@@ -100,6 +106,13 @@ mod tests {
         assert_eq!(language_model(LANGUAGE_MODEL), language_model(least));
     }
 
+    #[test]
+    fn the_configuration_of_a_translator_holds_the_defaults() {
+        let least = "task = \"translator\"\n[data]\ntrain_source = \"train.en\"\n\
+                     train_target = \"train.de\"\n";
+        assert_eq!(parse(TRANSLATOR), parse(least));
+    }
+
     /// Every key of a resolved configuration, and those that are left out where
     /// they have no value.
     fn every_key_is_mentioned(text: &str, optional: &[&str]) {
@@ -141,6 +154,20 @@ mod tests {
         every_key_is_mentioned(LANGUAGE_MODEL, &optional);
     }
 
+    #[test]
+    fn every_key_of_a_translator_is_mentioned() {
+        let optional = [
+            "init_from",
+            "dev_source",
+            "dev_target",
+            "test_source",
+            "test_target",
+            "vocabulary_size",
+            "encoder_dim",
+        ];
+        every_key_is_mentioned(TRANSLATOR, &optional);
+    }
+
     /// What a line sets if it is no comment any more.
     fn commented(line: &str) -> Option<(&str, &str)> {
         let (key, value) = line.strip_prefix("# ")?.split_once(" = ")?;
@@ -149,13 +176,20 @@ mod tests {
 
     #[test]
     fn what_is_commented_out_is_valid() {
-        for text in [TAGGER, LANGUAGE_MODEL] {
+        for text in [TAGGER, LANGUAGE_MODEL, TRANSLATOR] {
             let mut in_table = false;
             for (index, line) in text.lines().enumerate() {
                 in_table = line.starts_with("# [[") || (in_table && !line.is_empty());
                 let Some((key, _)) = commented(line).filter(|_| !in_table) else { continue };
                 let mut lines: Vec<&str> = text.lines().collect();
                 lines[index] = &line[2..];
+                // One side of a corpus needs the other.
+                let other = match key.rsplit_once('_') {
+                    Some(("dev" | "test", "source")) => index + 1,
+                    Some(("dev" | "test", "target")) => index - 1,
+                    _ => index,
+                };
+                lines[other] = lines[other].trim_start_matches("# ");
                 // Weights of labels need a tagger without CRF.
                 let text = lines.join("\n");
                 let text = if key == "class_weights" {

@@ -10,6 +10,7 @@ mod init;
 mod models;
 mod tag;
 mod train;
+mod translate;
 
 use clap::Subcommand;
 
@@ -22,6 +23,7 @@ pub enum Verb {
     Embed(embed::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Translate(translate::Args),
     Generate(generate::Args),
     Init(init::Args),
     Check(check::Args),
@@ -41,6 +43,7 @@ impl Verb {
             Verb::Embed(args) => embed::run(&args, log),
             Verb::Train(args) => train::run(&args, log),
             Verb::Eval(args) => eval::run(&args, log),
+            Verb::Translate(args) => translate::run(&args, log),
             Verb::Generate(args) => generate::run(&args, log),
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args, log),

@@ -1,5 +1,6 @@
 //! Guides, one page each: [training] a tagger, [language models](language_models),
-//! [embeddings] that are made of them, recurrent [cells], [speed], and [gpus].
+//! [embeddings] that are made of them, [translation], recurrent [cells], [speed], and
+//! [gpus].
 
 #[doc = include_str!("training.md")]
 pub mod training {}
@@ -9,6 +10,9 @@ pub mod language_models {}
 
 #[doc = include_str!("embeddings.md")]
 pub mod embeddings {}
+
+#[doc = include_str!("translation.md")]
+pub mod translation {}
 
 #[doc = include_str!("cells.md")]
 #[doc = include_str!("gradient_flow.svg")]

@@ -9,9 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{graph, take, values};
-
-/// Rows whose losses one task adds up.
-const ROWS: usize = 64;
+use crate::loss::{Target, softmax_loss as softmax_loss_of};
 
 struct SoftmaxLoss {
     gold: Vec<u32>,
@@ -22,10 +20,6 @@ struct SoftmaxLoss {
 }
 
 impl SoftmaxLoss {
-    fn weight(&self, class: usize) -> f32 {
-        self.weights.as_ref().map_or(1.0, |weights| weights[class])
-    }
-
     fn check(&self, rows: usize, classes: usize) -> Result<()> {
         if self.gold.len() != rows {
             candle_core::bail!("{} classes for {rows} rows of scores", self.gold.len());
@@ -40,20 +34,6 @@ impl SoftmaxLoss {
             _ => Ok(()),
         }
     }
-
-    /// Loss of a row of scores, and their slopes.
-    fn row(&self, gold: usize, scores: &[f32], slopes: &mut [f32]) -> f64 {
-        let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0;
-        for (slope, score) in slopes.iter_mut().zip(scores) {
-            *slope = (score - most).exp();
-            sum += *slope;
-        }
-        let weight = self.weight(gold);
-        slopes.iter_mut().for_each(|slope| *slope *= weight / sum);
-        slopes[gold] -= weight;
-        f64::from(weight) * (f64::from(sum).ln() - f64::from(scores[gold] - most))
-    }
 }
 
 impl CustomOp1 for SoftmaxLoss {
@@ -63,19 +43,11 @@ impl CustomOp1 for SoftmaxLoss {
 
     fn cpu_fwd(&self, scores: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, classes) = layout.shape().dims2()?;
-        let scores = values(scores, layout, "scores")?;
-        let mut slopes = vec![0.0; scores.len()];
-        let size = ROWS * classes.max(1);
-        let tasks = self.gold.par_chunks(ROWS).zip(scores.par_chunks(size));
-        let losses: Vec<f64> = tasks
-            .zip(slopes.par_chunks_mut(size))
-            .map(|((gold, scores), slopes)| {
-                let rows = scores.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes));
-                gold.iter().zip(rows).map(|(&gold, (s, d))| self.row(gold as usize, s, d)).sum()
-            })
-            .collect();
+        let mut slopes = values(scores, layout, "scores")?.to_vec();
+        let target = Target { weights: self.weights.as_deref(), smoothing: 0.0 };
+        let loss = softmax_loss_of(&mut slopes, classes, &self.gold, target);
         *super::lock(&self.slopes) = Some(slopes);
-        Ok((CpuStorage::F32(vec![losses.iter().sum::<f64>() as f32]), Shape::from(())))
+        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
     }
 
     fn bwd(&self, scores: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

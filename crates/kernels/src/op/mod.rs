@@ -6,6 +6,7 @@
 //! On a GPU, recurrent layers and the CRF have kernels too (feature `cuda`); the
 //! others are graphs of Candle's own operations there.
 
+mod attention;
 mod crf;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -13,13 +14,16 @@ mod graph;
 mod layer;
 mod linear;
 mod loss;
+mod output;
 mod recurrent;
 mod scale;
 
+pub use attention::{AttentionScore, attention_context, attention_weights, tanh};
 pub use crf::crf_loss;
 pub use layer::{highway, layer_norm};
 pub use linear::linear;
 pub use loss::softmax_loss;
+pub use output::output_loss;
 pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};
 pub use scale::{scale, scale_rows};
 

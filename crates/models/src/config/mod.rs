@@ -3,6 +3,7 @@
 mod language_model;
 mod settings;
 mod tagger;
+mod translator;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use crate::{Error, Result};
 pub use language_model::{LanguageModelRunConfig, TextConfig};
 use settings::{explain, line_of, set};
 pub use tagger::{CacheConfig, DataConfig, TaggerRunConfig};
+pub use translator::{PairsConfig, TranslatorRunConfig};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub enum TaskKind {
     Tagger,
     /// A character language model.
     LanguageModel,
+    /// A translator.
+    Translator,
 }
 
 /// A whole configuration file, of whatever task.
@@ -32,6 +36,8 @@ pub enum RunConfig {
     Tagger(Box<TaggerRunConfig>),
     /// A language model's.
     LanguageModel(Box<LanguageModelRunConfig>),
+    /// A translator's.
+    Translator(Box<TranslatorRunConfig>),
 }
 
 /// What a model says of itself.
@@ -137,6 +143,7 @@ impl RunConfig {
             TaskKind::LanguageModel => {
                 Self::LanguageModel(Box::new(run(text, path, table, plain)?))
             }
+            TaskKind::Translator => Self::Translator(Box::new(run(text, path, table, plain)?)),
         })
     }
 
@@ -145,6 +152,7 @@ impl RunConfig {
         match self {
             Self::Tagger(config) => config.seed,
             Self::LanguageModel(config) => config.seed,
+            Self::Translator(config) => config.seed,
         }
     }
 
@@ -156,6 +164,7 @@ impl RunConfig {
         match self {
             Self::Tagger(config) => to_toml(&**config),
             Self::LanguageModel(config) => to_toml(&**config),
+            Self::Translator(config) => to_toml(&**config),
         }
     }
 }

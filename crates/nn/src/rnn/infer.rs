@@ -175,6 +175,53 @@ impl PackedRnn {
         Ok(RnnState(layers.flat_map(|layer| self.first_of_layer(layer, sequences)).collect()))
     }
 
+    /// A state of given values, `[sequences, layers · states · hidden_dim]`: of
+    /// each layer in order, of one that reads forward only.
+    ///
+    /// # Panics
+    /// If `rows` is no whole number of rows.
+    pub fn state_of(&self, rows: &[f32]) -> RnnState {
+        let (states, dim) = (self.shape.cell.cell().spec().states, self.shape.hidden_dim);
+        let width = self.shape.n_layers * states * dim;
+        assert!(rows.len().is_multiple_of(width), "rows of states");
+        let layer = |layer: usize| {
+            let parts = (0..states).flat_map(|state| {
+                let first = (layer * states + state) * dim;
+                rows.chunks_exact(width).flat_map(move |row| &row[first..first + dim])
+            });
+            parts.copied().collect()
+        };
+        RnnState((0..self.shape.n_layers).map(layer).collect())
+    }
+
+    /// Hidden states of the last layer in a state, `[sequences, output_dim]`: as
+    /// [`Keep::Last`] gives them.
+    pub fn last_hidden(&self, state: &RnnState) -> Vec<f32> {
+        let (states, dim) = (self.shape.cell.cell().spec().states, self.shape.hidden_dim);
+        let n_directions = self.shape.directions().len();
+        let last = state.0.iter().skip(state.0.len().saturating_sub(n_directions));
+        let hidden = last.map(|all| all[..all.len() / states].to_vec());
+        side_by_side(hidden.collect(), dim)
+    }
+
+    /// The states of chosen sequences, one of which may be chosen often.
+    ///
+    /// # Panics
+    /// If a sequence is out of range.
+    pub fn select(&self, state: &RnnState, sequences: &[usize]) -> RnnState {
+        let (states, dim) = (self.shape.cell.cell().spec().states, self.shape.hidden_dim);
+        let chosen = state.0.iter().map(|all| {
+            let mut chosen = Vec::with_capacity(states * sequences.len() * dim);
+            for one in all.chunks_exact((all.len() / states).max(1)) {
+                for &sequence in sequences {
+                    chosen.extend_from_slice(&one[sequence * dim..(sequence + 1) * dim]);
+                }
+            }
+            chosen
+        });
+        RnnState(chosen.collect())
+    }
+
     /// The same of each direction of a layer.
     fn first_of_layer(&self, layer: usize, sequences: usize) -> Vec<Vec<f32>> {
         let states = self.shape.cell.cell().spec().states;

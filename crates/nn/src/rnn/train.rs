@@ -230,6 +230,18 @@ impl Rnn {
         Ok(zeros.collect::<candle_core::Result<_>>()?)
     }
 
+    /// States of given values, `[sequences, layers · states · hidden_dim]`: of
+    /// each layer in order, of one that reads forward only.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn state_of(&self, rows: &Tensor) -> Result<Vec<Tensor>> {
+        let (states, dim) = (self.shape.cell.cell().spec().states, self.shape.hidden_dim);
+        let all = rows.reshape(((), self.layers.len(), states, dim))?;
+        let layer = |layer| all.narrow(1, layer, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
+        Ok((0..self.layers.len()).map(layer).collect::<candle_core::Result<_>>()?)
+    }
+
     /// As [`forward`](Self::forward), of rows or of a table and the ids of its
     /// rows, from given states: for each direction of each layer `[states,
     /// sequences, hidden_dim]`.
