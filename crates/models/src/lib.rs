@@ -43,9 +43,9 @@ pub use tagger::{Tagger, TaggerConfig};
 pub use training::{Scores, Trained, TrainingRun, train};
 
 pub use translator::{
-    AttentionKind, BridgeKind, Hypothesis, LengthPenalty, PairScore, SubwordKind, SubwordsConfig,
-    TiedKind, TranslateOptions, TranslateSampling, Translation, TranslationScore, Translator,
-    TranslatorConfig,
+    AttentionKind, BridgeKind, ChooseBy, Hypothesis, LengthPenalty, PairScore, SubwordKind,
+    SubwordsConfig, TiedKind, TranslateOptions, TranslateSampling, Translation, TranslationQuality,
+    TranslationScore, Translator, TranslatorConfig,
 };
 
 /// Result of this crate.

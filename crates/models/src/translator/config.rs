@@ -68,6 +68,17 @@ pub enum TiedKind {
     None,
 }
 
+/// What the best model of a training is chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChooseBy {
+    /// BLEU of greedy translations of the first 1000 development pairs.
+    #[default]
+    Bleu,
+    /// How likely the given translations are.
+    Likelihood,
+}
+
 /// Architecture of a translator: the `[translator]` table of a configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -120,6 +131,8 @@ pub struct TranslatorConfig {
     /// Subwords of the longer side of a pair at most; longer pairs are left out
     /// of training.
     pub max_length: usize,
+    /// What the best model is chosen by.
+    pub choose_by: ChooseBy,
 }
 
 impl Default for TranslatorConfig {
@@ -145,6 +158,7 @@ impl Default for TranslatorConfig {
             word_dropout: 0.1,
             label_smoothing: 0.1,
             max_length: 200,
+            choose_by: ChooseBy::Bleu,
         }
     }
 }

@@ -25,9 +25,9 @@ mod tests;
 pub(crate) mod train;
 
 pub use config::{
-    AttentionKind, BridgeKind, SubwordKind, SubwordsConfig, TiedKind, TranslatorConfig,
+    AttentionKind, BridgeKind, ChooseBy, SubwordKind, SubwordsConfig, TiedKind, TranslatorConfig,
 };
 pub(crate) use config::{KIND, TranslatorModel};
 pub use decode::{Hypothesis, LengthPenalty, TranslateOptions, TranslateSampling, Translation};
 pub use infer::Translator;
-pub use score::{PairScore, TranslationScore};
+pub use score::{PairScore, TranslationQuality, TranslationScore};

@@ -25,8 +25,19 @@ pub struct PairScore {
     pub subwords: usize,
 }
 
+/// How near the translations of a corpus are to its references.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TranslationQuality {
+    /// BLEU (Papineni et al., 2002), 0 to 100.
+    pub bleu: f64,
+    /// chrF (Popović, 2015), 0 to 100.
+    pub chrf: f64,
+    /// How BLEU was computed.
+    pub signature: String,
+}
+
 /// How likely the translations of a corpus are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TranslationScore {
     /// Sentences.
     pub sentences: usize,
@@ -34,6 +45,9 @@ pub struct TranslationScore {
     pub nats: f64,
     /// Subwords of the translations, their ends included.
     pub subwords: usize,
+    /// How good those of the model are, if it translated the corpus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<TranslationQuality>,
 }
 
 impl TranslationScore {
@@ -54,7 +68,12 @@ impl fmt::Display for TranslationScore {
         writeln!(f, "sentences        {}", self.sentences)?;
         writeln!(f, "subwords         {}", self.subwords)?;
         writeln!(f, "nats/subword     {:.4}", self.nats_per_subword())?;
-        writeln!(f, "perplexity       {:.3}", self.perplexity())
+        writeln!(f, "perplexity       {:.3}", self.perplexity())?;
+        if let Some(TranslationQuality { bleu, chrf, signature }) = &self.quality {
+            writeln!(f, "BLEU             {bleu:.2}  {signature}")?;
+            writeln!(f, "chrF2            {chrf:.2}")?;
+        }
+        Ok(())
     }
 }
 
@@ -111,6 +130,7 @@ impl Translator {
             sentences: scores.len(),
             nats: scores.iter().map(|score| score.nats).sum(),
             subwords: scores.iter().map(|score| score.subwords).sum(),
+            quality: None,
         })
     }
 

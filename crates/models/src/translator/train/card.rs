@@ -12,8 +12,8 @@ pub(super) struct Card<'a> {
     pub(super) config: &'a TranslatorRunConfig,
     pub(super) corpora: &'a Corpora,
     pub(super) summary: &'a Summary,
-    pub(super) dev: TranslationScore,
-    pub(super) test: Option<TranslationScore>,
+    pub(super) dev: &'a TranslationScore,
+    pub(super) test: Option<&'a TranslationScore>,
 }
 
 impl Card<'_> {
@@ -57,8 +57,8 @@ impl Card<'_> {
         let mut scores = |split: &str, score: &TranslationScore| {
             card += &format!("\n## Score on {split}\n\n```\n{score}```\n");
         };
-        scores("dev", &self.dev);
-        if let Some(test) = &self.test {
+        scores("dev", self.dev);
+        if let Some(test) = self.test {
             scores("test", test);
         }
         card

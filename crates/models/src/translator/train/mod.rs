@@ -4,6 +4,7 @@ mod batches;
 mod card;
 mod data;
 pub(super) mod network;
+mod quality;
 mod start;
 mod task;
 
@@ -45,12 +46,10 @@ pub(crate) fn train(config: &TranslatorRunConfig, run_: Run<'_>) -> Result<Optio
     };
     keep_config(&out, &resolved, false)?;
     let best = Translator::from_bundle(&Bundle::folder(&out), None)?;
-    let dev = best.score_pairs(&corpora.dev.source, &corpora.dev.target)?;
-    let test = match &corpora.test {
-        Some(test) => Some(best.score_pairs(&test.source, &test.target)?),
-        None => None,
-    };
-    let card = Card { config, corpora: &corpora, summary: &summary, dev, test };
+    let dev = quality::score(&best, &corpora.dev)?;
+    let test = corpora.test.as_ref().map(|test| quality::score(&best, test)).transpose()?;
+    let card =
+        Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
     let (dev, test) = (Scores::Translation(dev), test.map(Scores::Translation));
     Ok(Some(Trained { summary, folder: out, dev, test, warnings }))

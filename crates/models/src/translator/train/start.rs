@@ -115,6 +115,7 @@ fn from_model(
         word_dropout: own.word_dropout,
         label_smoothing: own.label_smoothing,
         max_length: own.max_length,
+        choose_by: own.choose_by,
         ..translator
     };
     subwords.dropout = config.subwords.dropout;

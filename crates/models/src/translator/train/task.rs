@@ -11,6 +11,7 @@ use super::{
     batches::batches,
     data::{Corpora, Pairs},
     network::{Network, PairBatch},
+    quality::watched_bleu,
     start::Start,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     stored::{self, WEIGHTS},
     training::{products, write, write_json},
     translator::{
-        Translator, TranslatorModel,
+        ChooseBy, Translator, TranslatorModel,
         subwords::{Merges, Subwords, TOKENIZER},
     },
 };
@@ -109,15 +110,25 @@ impl<'a> TranslatorTask<'a> {
     fn evaluate_dev(&self) -> Result<Evaluation> {
         let translator = self.translator()?;
         let score = translator.score_pairs(&self.dev.source, &self.dev.target)?;
-        let metrics = [("nats/subword", score.nats_per_subword()), ("ppl", score.perplexity())];
+        let (nats, choose_by) = (score.nats_per_subword(), self.config.translator.choose_by);
+        let mut metrics = vec![("nats/subword", nats), ("ppl", score.perplexity())];
+        let better = match choose_by {
+            ChooseBy::Bleu => {
+                let bleu = watched_bleu(&translator, self.dev)?;
+                metrics.push(("BLEU", bleu));
+                bleu
+            }
+            ChooseBy::Likelihood => -nats,
+        };
+        let metrics = metrics.into_iter().map(|(name, value)| (name.to_owned(), value));
         let sample = self.dev.source.first().map(|text| {
             let options = TranslateOptions { beam: 1, ..TranslateOptions::default() };
             translator.translate_lines(&[text], &options)
         });
         Ok(Evaluation {
-            score: -score.nats_per_subword(),
-            loss: Some(score.nats_per_subword()),
-            metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+            score: better,
+            loss: Some(nats),
+            metrics: metrics.collect(),
             sample: sample.transpose()?.and_then(|mut all| Some(all.pop()?.text)),
         })
     }
