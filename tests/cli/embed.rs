@@ -189,7 +189,8 @@ fn states_are_those_of_every_character() {
 #[test]
 fn a_page_shows_a_unit_over_the_text() {
     let folder = Folder::new().with("a.tokens", "a <b & c>\n");
-    let model = language_models().path("forward");
+    let models = language_models();
+    let model = models.path("forward");
     let page = ["--states", "--unit", "1", "--to", "html"];
     let run = embed(&folder, &model, &page);
     assert_eq!(run.code, Some(0), "{}", run.err);

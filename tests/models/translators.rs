@@ -122,7 +122,7 @@ fn digits_are_turned_round() {
 
 #[test]
 fn every_arrangement_learns() {
-    let folder = folder(1200, 3);
+    let folder = folder(1500, 2);
     let arrangements: [&[&str]; 8] = [
         &["translator.attention=scaled", "translator.cell=lstm"],
         &["translator.attention=dot", "translator.encoder_dim=32", "translator.tied=none"],
@@ -142,8 +142,8 @@ fn every_arrangement_learns() {
         let trained =
             complete(folder.path(), &name, &[settings, &["training.batch_size=40"]].concat());
         let perplexity = score(&trained).perplexity();
-        // Of random digits, were they not looked at, it would be 3.8.
-        assert!(perplexity < 3.0, "{settings:?}: {perplexity}");
+        // Of random digits, were they not looked at, it would be 3.3.
+        assert!(perplexity < 2.5, "{settings:?}: {perplexity}");
         // What was trained is what is loaded.
         let translator = load(&folder.path().join(&name));
         let text = std::fs::read_to_string(folder.path().join("dev.digits")).unwrap();
