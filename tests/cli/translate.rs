@@ -214,3 +214,29 @@ fn a_training_that_cannot_be_is_refused_with_its_place() {
     assert_eq!(found.code, Some(1), "{}", found.err);
     assert!(found.out.contains("short.eo:3: "), "{}", found.out);
 }
+
+#[test]
+fn a_training_shows_bleu_and_gradients() {
+    let folder = corpora();
+    let brief = ["--set", "training.max_steps=3", "--set", "training.gradient_flow=true"];
+    let run = folder.gloss(&[&["train", "en-eo.toml"][..], &brief].concat());
+    for part in ["BLEU", "gradient, layer 0: ", "tok:13a"] {
+        assert!(run.err.contains(part), "{part}: {}", run.err);
+    }
+    run.ok();
+    let card = String::from_utf8(folder.read("en-eo/README.md")).expect("UTF-8");
+    assert!(card.contains("BLEU ") && card.contains("smooth:exp"), "{card}");
+    let by =
+        ["--force", "--set", "training.max_steps=3", "--set", "translator.choose_by=likelihood"];
+    let run = folder.gloss(&[&["train", "en-eo.toml"][..], &by].concat());
+    assert!(!run.err.contains("      BLEU"), "no column: {}", run.err);
+}
+
+#[test]
+fn translators_compute_on_the_processor_only() {
+    let folder = corpora();
+    for args in [&["translate", "-m", "./en-eo"][..], &["train", "en-eo.toml"]] {
+        let error = folder.pipe(&[args, &["--device", "cuda"]].concat(), "").fails(2);
+        assert!(error.contains("processor"), "{error}");
+    }
+}

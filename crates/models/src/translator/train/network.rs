@@ -146,6 +146,16 @@ impl Network {
         Ok(ops::output_loss(&outputs, weight, bias, gold, smoothing, self.precision)?)
     }
 
+    /// How much of a gradient is left over time and layers of the encoder (see
+    /// [`Rnn::gradient_flow`]).
+    pub(in crate::translator) fn gradient_flow(
+        &self,
+        sources: &[Vec<u32>],
+    ) -> Result<Vec<Vec<f64>>> {
+        let lengths: Vec<usize> = sources.iter().map(Vec::len).collect();
+        self.encoder.gradient_flow(&self.source.forward(&sources.concat())?, &lengths)
+    }
+
     /// Vectors of subwords, some of whose features and some of which are zeroed.
     fn embedded(
         &self,

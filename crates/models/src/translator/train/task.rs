@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Sentences over which the flow of gradients is averaged.
+const FLOW_SENTENCES: usize = 64;
+
 /// A translator in training.
 pub(super) struct TranslatorTask<'a> {
     config: &'a TranslatorRunConfig,
@@ -161,6 +164,12 @@ impl Task for TranslatorTask<'_> {
 
     fn evaluate(&mut self) -> Result<Evaluation, BoxError> {
         Ok(self.evaluate_dev()?)
+    }
+
+    fn gradient_flow(&self) -> Result<Vec<Vec<f64>>, BoxError> {
+        let sources = self.dev.source.iter().take(FLOW_SENTENCES);
+        let sources: Vec<Vec<u32>> = sources.map(|text| self.subwords.encode(text)).collect();
+        Ok(self.network.gradient_flow(&sources)?)
     }
 
     fn params(&self) -> &ParamSet {
