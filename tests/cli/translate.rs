@@ -240,3 +240,20 @@ fn translators_compute_on_the_processor_only() {
         assert!(error.contains("processor"), "{error}");
     }
 }
+
+#[test]
+fn a_translator_is_scored_as_the_file_of_its_translations() {
+    let world = world();
+    let made = world.gloss(&["translate", "-q", "-m", "./en-eo", "dev.en"]).ok();
+    let eval = |args: &[&str], input: &str| world.pipe(&[&["eval", "-q"], args].concat(), input);
+    let references = ["--references", "dev.eo", "--metric", "bleu,chrf"];
+    let own = eval(&[&["-m", "./en-eo", "dev.en"][..], &references].concat(), "").ok();
+    let file = eval(&[&["--hypotheses", "-"][..], &references].concat(), &made).ok();
+    assert_eq!(own, file);
+    assert!(own.starts_with("bleu") && own.contains("chrf"), "{own}");
+    assert!(eval(&["-m", "./en-eo", "dev.en"], "").fails(2).contains("--references"));
+    let two = ["-m", "./en-eo", "dev.en", "dev.en", "--references", "dev.eo"];
+    assert!(eval(&two, "").fails(2).contains("one file"));
+    let error = eval(&["-m", "en-ner", "dev.en", "--references", "dev.eo"], "").fails(2);
+    assert!(error.contains("--references"), "{error}");
+}

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-pub use self::text::is_language_model;
-use glossator::training::metric::translation::Tokenizer;
+use glossator::{models::Repository, training::metric::translation::Tokenizer};
 
 use crate::{
     args::{HELP, Reading, Writing, named},
@@ -29,6 +28,7 @@ Examples:
   gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos
   gloss eval --hypotheses lines.de --references gold.de --metric bleu,chrf
   gloss eval --hypotheses new.de --compare old.de --references gold.de
+  gloss eval -m ./en-de lines.en --references gold.de --min bleu=30
   gloss eval -m ./my-language-model --max perplexity=4 news.txt
   gloss eval -m ./my-language-model --by line news.txt | sort -rn | head";
 
@@ -38,7 +38,8 @@ const WINDOW: usize = 1 << 16;
 /// Score a model on files, or a file against another
 ///
 /// A tagger is scored on files with a gold column, a language model on raw
-/// text, of which every line is a document; blank lines do not count. A file is
+/// text, of which every line is a document; blank lines do not count; a
+/// translator on lines whose translations are in the references. A file is
 /// scored against another one as labels, if --layer names a column, else as
 /// translations, line by line.
 #[derive(clap::Args)]
@@ -54,16 +55,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "references")]
     hypotheses: Option<PathBuf>,
     /// File with the gold labels of the same words, or files with a reference a line
-    #[arg(long, value_name = "FILE", requires = "hypotheses", num_args = 1..)]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     references: Vec<PathBuf>,
     /// Translations of the same lines by a baseline, to be tested against
-    #[arg(long, value_name = "FILE", requires = "hypotheses", conflicts_with = "layer")]
+    #[arg(long, value_name = "FILE", requires = "references", conflicts_with = "layer")]
     compare: Option<PathBuf>,
     /// Of BLEU: how translations are cut into words
-    #[arg(long, value_name = "TOKENIZER", requires = "hypotheses", conflicts_with = "layer", value_parser = translations::tokenizers())]
+    #[arg(long, value_name = "TOKENIZER", requires = "references", conflicts_with = "layer", value_parser = translations::tokenizers())]
     tokenize: Option<Tokenizer>,
     /// Compare translations in lower case
-    #[arg(long, requires = "hypotheses", conflicts_with = "layer")]
+    #[arg(long, requires = "references", conflicts_with = "layer")]
     lowercase: bool,
     /// Column to compare: ner, upos, … [default: the model's layer]
     #[arg(long, value_name = "LAYER")]
@@ -147,10 +148,28 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
         (None, ..) => {}
     }
     input::expect(&args.files, "eval", EXAMPLES)?;
-    Ok(match text::is_language_model(args.model()) {
-        true => Scores::Text(text::score(args, log)?),
-        false => Scores::Labels(labels::score(args, log)?),
+    let kind = kind_of(args.model());
+    if !args.references.is_empty() && kind.as_deref() != Some("translator") {
+        let problem = "--references: of --hypotheses, or of the translations of a translator";
+        return Err(Usage(problem.to_owned()).into());
+    }
+    Ok(match kind.as_deref() {
+        Some("language-model") => Scores::Text(text::score(args, log)?),
+        Some("translator") => Scores::Translations(translations::score_model(args, log)?),
+        _ => Scores::Labels(labels::score(args, log)?),
     })
+}
+
+/// Whether a model is a language model; one that cannot be read is none.
+pub fn is_language_model(name: &str) -> bool {
+    kind_of(name).as_deref() == Some("language-model")
+}
+
+/// The kind of a model; none of one that cannot be read.
+fn kind_of(name: &str) -> Option<String> {
+    let bundle = Repository::from_env().find(name).ok()?;
+    let config: serde_json::Value = bundle.json("config.json").ok()?;
+    config["kind"].as_str().map(str::to_owned)
 }
 
 /// An error about files without what is scored.

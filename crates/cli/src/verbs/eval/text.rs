@@ -4,26 +4,16 @@ mod rows;
 
 use std::path::{Path, PathBuf};
 
-use glossator::{
-    LanguageModel, Sentence, TextScore,
-    corpus::{Format, ReadOptions},
-    models::Repository,
-};
-use serde_json::Value;
-
 use self::rows::Rows;
 use super::{Args, By, WINDOW, nothing_in};
 use crate::{exit::Usage, input::Input, log::Log, scores::Metric};
+use glossator::{
+    LanguageModel, Sentence, TextScore,
+    corpus::{Format, ReadOptions},
+};
 
 /// Bytes of a line that is not scored together with others.
 const LONG: usize = 1 << 14;
-
-/// Whether the model of that name is there and is a language model.
-pub fn is_language_model(name: &str) -> bool {
-    let bundle = Repository::from_env().find(name).ok();
-    let config = bundle.and_then(|bundle| bundle.json::<Value>("config.json").ok());
-    config.is_some_and(|config| config["kind"] == "language-model")
-}
 
 /// Scores a language model on the files; with `--by`, prints a row for each
 /// line or file.

@@ -7,6 +7,7 @@ use std::{
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glossator::{
+    TranslateOptions, Translator,
     corpus::text_lines,
     training::metric::translation::{
         Bleu, Chrf, Corpus, Resampling, Sampler, Ter, Tokenizer, TranslationMetric,
@@ -39,9 +40,45 @@ pub(super) fn score(args: &Args, hypotheses: &Path, log: Log) -> anyhow::Result<
     let metrics = metrics(args)?;
     let files = [&[hypotheses.to_owned()], &args.references[..]].concat();
     input::expect(&files, "eval", EXAMPLES)?;
-    let own = lines(hypotheses)?;
+    score_lines(args, &metrics, hypotheses, &lines(hypotheses)?, log)
+}
+
+/// Scores the translations that a model makes of a file.
+pub(super) fn score_model(args: &Args, log: Log) -> anyhow::Result<Translations> {
+    let metrics = metrics(args)?;
+    let stdin = PathBuf::from("-");
+    let source = match &args.files[..] {
+        [] => &stdin,
+        [one] => one,
+        _ => return Err(Usage("name one file to translate".to_owned()).into()),
+    };
+    if args.references.is_empty() {
+        let name = args.model();
+        let problem = format!("{name} is a translator: name the translations with --references");
+        return Err(Usage(problem).into());
+    }
+    args.labelling.compute.prepare_processor("translators", log)?;
+    let translator = Translator::load_in(args.model(), args.labelling.precision.chosen())?;
+    let sources = lines(source)?;
+    let options = TranslateOptions {
+        batch_subwords: args.labelling.batch_size,
+        ..TranslateOptions::default()
+    };
+    let made = translator.translate_lines(&sources, &options)?;
+    let own: Vec<String> = made.into_iter().map(|made| made.text).collect();
+    score_lines(args, &metrics, source, &own, log)
+}
+
+/// Scores translations, of that file or of its lines.
+fn score_lines(
+    args: &Args,
+    metrics: &[Metric],
+    hypotheses: &Path,
+    own: &[String],
+    log: Log,
+) -> anyhow::Result<Translations> {
     if own.is_empty() {
-        return Err(nothing_in("lines", &files[..1]).into());
+        return Err(nothing_in("lines", &[hypotheses.to_owned()]).into());
     }
     let beside = |file: &PathBuf| -> anyhow::Result<Vec<String>> {
         let others = lines(file)?;
@@ -52,7 +89,7 @@ pub(super) fn score(args: &Args, hypotheses: &Path, log: Log) -> anyhow::Result<
     };
     let references = args.references.iter().map(beside).collect::<Result<Vec<_>, _>>()?;
     let baseline = args.compare.as_ref().map(beside).transpose()?;
-    let corpus = Corpus::new(&own, &references)?;
+    let corpus = Corpus::new(own, &references)?;
     let baseline = baseline.as_ref().map(|lines| Corpus::new(lines, &references)).transpose()?;
     if corpus.looks_tokenized() && metrics.contains(&Metric::Bleu) {
         let name = hypotheses.display();
