@@ -145,6 +145,16 @@ fn hypotheses_scores_and_alignments_are_written() {
     let alignment = &objects[0]["alignment"];
     let rows = alignment["weights"].as_array().expect("rows");
     assert_eq!(rows.len(), alignment["target"].as_array().expect("subwords").len());
+
+    let page =
+        translate(&world, &["--alignments", "html"], &format!("{input}<b> & the cat.\n")).ok();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+    assert_eq!(page.matches("<table>").count(), 3);
+    let table = page.split("</table>").next().expect("a table");
+    let row = rows[0].as_array().expect("weights").len();
+    assert_eq!(table.matches("<td").count(), rows.len() * row, "{table}");
+    assert!(!page.contains("<b>"), "what is read is text");
+    translate(&world, &["--alignments", "html", "--n-best", "2"], input).fails(2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `gloss translate`: translates text.
 
+mod heat_map;
 mod lines;
 mod penalty;
 mod references;
@@ -28,6 +29,7 @@ Examples:
   gloss translate -m ./en-de --beam 1 lines.en > lines.de
   gloss translate -m ./en-de --from text letter.txt
   gloss translate -m ./en-de --n-best 5 --to jsonl lines.en.gz
+  gloss translate -m ./en-de --alignments html -o page.html lines.en
   gloss translate -m ./en-de --references lines.de lines.en
   gloss translate -m ./seed1 -m ./seed2 lines.en";
 
@@ -69,8 +71,8 @@ pub struct Args {
     /// Write the score of each translation
     #[arg(long)]
     scores: bool,
-    /// Write what each word was made of: pairs of words (pharaoh), or the weights
-    /// of all subwords (json)
+    /// Write what each word was made of: pairs of words (pharaoh), the weights of
+    /// all subwords (json), or a page that shows them (html)
     #[arg(long, value_name = "FORM")]
     alignments: Option<Alignments>,
     /// How scores go with length: A or average:A (by length^A), gnmt:A, or none
@@ -117,6 +119,7 @@ enum To {
 enum Alignments {
     Pharaoh,
     Json,
+    Html,
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
@@ -125,6 +128,11 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if whole && (args.n_best > 1 || args.alignments.is_some() || args.references.is_some()) {
         let what = "--n-best, --alignments and --references";
         return Err(Usage(format!("{what} are of single lines: leave --from text out")).into());
+    }
+    if args.alignments == Some(Alignments::Html) && (args.to == To::Jsonl || args.n_best > 1) {
+        let problem =
+            "--alignments html is a page of the best translations: leave --to and --n-best out";
+        return Err(Usage(problem.to_owned()).into());
     }
     args.labelling.compute.prepare_processor("translators", log)?;
     let precision = args.labelling.precision.chosen();
@@ -140,7 +148,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         return Ok(DONE);
     }
     let options = options_of(args);
-    let mut lines = Lines::new(args, output.writer());
+    let mut lines = Lines::begin(args, output.writer())?;
     let mut document: Option<String> = None;
     let mut cuts = 0;
     let translated = input.windows(WINDOW, log, |window| {
@@ -168,6 +176,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
             lines.write_document(&document, &made)?;
         }
     }
+    lines.finish()?;
     if cuts > 0 {
         let places = counted(cuts, "place");
         log.warn(format_args!("sentences too long to be read at once were cut: {places}"));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use glossator::{Hypothesis, Translation, errors::TextError};
 use serde_json::{Value, json};
 
-use super::{Alignments, Args, To};
+use super::{Alignments, Args, To, heat_map};
 
 /// Writes what became of each line.
 pub(super) struct Lines<'a> {
@@ -16,8 +16,28 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(args: &'a Args, out: Box<dyn Write>) -> Self {
-        Self { args, out, number: 0 }
+    /// Begins what is written.
+    ///
+    /// # Errors
+    /// If the output fails.
+    pub(super) fn begin(args: &'a Args, mut out: Box<dyn Write>) -> Result<Self, TextError> {
+        if args.alignments == Some(Alignments::Html) {
+            heat_map::begin(&mut *out).map_err(|source| TextError::Write { source })?;
+        }
+        Ok(Self { args, out, number: 0 })
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If the output fails.
+    pub(super) fn finish(mut self) -> Result<(), TextError> {
+        match self.args.alignments {
+            Some(Alignments::Html) => {
+                heat_map::end(&mut *self.out).map_err(|source| TextError::Write { source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the translation of a line.
@@ -26,6 +46,9 @@ impl<'a> Lines<'a> {
     /// If the output fails.
     pub(super) fn write(&mut self, source: &str, made: &Translation) -> Result<(), TextError> {
         let written = match self.args.to {
+            _ if self.args.alignments == Some(Alignments::Html) => {
+                heat_map::table(&mut *self.out, made)
+            }
             To::Text => self.text(made),
             To::Jsonl => writeln!(self.out, "{}", self.object(source, made)),
         };
@@ -68,7 +91,7 @@ impl<'a> Lines<'a> {
                 let best = made.hypotheses.first();
                 parts.push(best.map_or_else(|| "{}".to_owned(), |b| matrix(made, b).to_string()));
             }
-            None => {}
+            Some(Alignments::Html) | None => {}
         }
         writeln!(self.out, "{}", parts.join(" ||| "))
     }
