@@ -72,6 +72,9 @@ pub struct TrainingConfig {
     pub epsilon: f64,
     /// Examples (sentences, rows of text) per step.
     pub batch_size: usize,
+    /// Batches whose gradients make one step, one after the other in memory: as
+    /// one batch of all of them.
+    pub accumulate: usize,
     /// Greatest number of epochs.
     pub max_epochs: usize,
     /// Greatest number of steps of the whole run, after which it ends with an
@@ -121,6 +124,7 @@ impl Default for TrainingConfig {
             beta2: 0.999,
             epsilon: 1e-8,
             batch_size: 32,
+            accumulate: 1,
             max_epochs: 100,
             max_steps: 0,
             evaluate_every: 0,
@@ -155,6 +159,7 @@ impl TrainingConfig {
         check("beta2", unit.contains(&self.beta2), part)?;
         check("epsilon", positive(self.epsilon), "must be above 0")?;
         check("batch_size", self.batch_size > 0, "must be at least 1")?;
+        check("accumulate", self.accumulate > 0, "must be at least 1")?;
         check("max_epochs", self.max_epochs > 0, "must be at least 1")?;
         let anneal = self.anneal_factor > 0.0 && self.anneal_factor < 1.0;
         check("anneal_factor", anneal, "must be between 0 and 1")?;

@@ -27,6 +27,26 @@ impl Gradients {
         Ok(Self(gradients.collect::<Result<_, _>>()?))
     }
 
+    /// Sums with the gradients of another batch.
+    pub(crate) fn plus(self, other: Self) -> Result<Self> {
+        let sum = |pair| {
+            Ok(match pair {
+                (Some(a), Some(b)) => Some((a + b)?),
+                (one, None) | (None, one) => one,
+            })
+        };
+        let pairs = self.0.into_iter().zip(other.0);
+        Ok(Self(pairs.map(sum).collect::<Result<_>>()?))
+    }
+
+    /// Multiplies every value.
+    pub(crate) fn scale(&mut self, by: f64) -> Result<()> {
+        for gradient in self.0.iter_mut().flatten() {
+            *gradient = gradient.affine(by, 0.0)?;
+        }
+        Ok(())
+    }
+
     /// Whether no parameter has a gradient.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)

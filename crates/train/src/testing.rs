@@ -25,6 +25,10 @@ pub(crate) struct Toy {
     pub(crate) nan_at: Option<usize>,
     /// Whether the loss is cut off from the parameters.
     pub(crate) detached: bool,
+    /// Examples of a batch.
+    pub(crate) batch: usize,
+    /// Spread of the noise.
+    pub(crate) noise: f32,
     /// Calls so far.
     pub(crate) calls: Cell<usize>,
 }
@@ -43,6 +47,8 @@ impl Default for Toy {
             dies_at: None,
             nan_at: None,
             detached: false,
+            batch: 3,
+            noise: 0.1,
             calls: Cell::new(0),
         }
     }
@@ -73,12 +79,12 @@ impl Task for Toy {
     fn batches(&self, _epoch: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
         let mut examples: Vec<usize> = (0..EXAMPLES).collect();
         rng.shuffle(&mut examples);
-        examples.chunks(3).map(<[usize]>::to_vec).collect()
+        examples.chunks(self.batch).map(<[usize]>::to_vec).collect()
     }
 
     fn loss(&mut self, batch: &Vec<usize>, rng: &mut Rng) -> Result<Loss, BoxError> {
         let call = self.call()?;
-        let noise = if self.nan_at == Some(call) { f32::NAN } else { 0.1 * rng.normal() };
+        let noise = if self.nan_at == Some(call) { f32::NAN } else { self.noise * rng.normal() };
         self.carried = 0.5 * self.carried + noise;
         let sum = self.errors(batch, self.carried)?;
         let sum = if self.detached { sum.detach() } else { sum };

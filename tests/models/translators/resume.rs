@@ -7,7 +7,7 @@ use glossator::{errors::TrainingError, training::Event};
 use super::*;
 
 /// Chance in everything.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "subwords.type=bpe",
     "subwords.vocabulary_size=320",
     "subwords.dropout=0.2",
@@ -16,7 +16,8 @@ const SETTINGS: [&str; 9] = [
     "translator.word_dropout=0.1",
     "translator.label_smoothing=0.1",
     "training.max_epochs=2",
-    "training.batch_size=100",
+    "training.batch_size=50",
+    "training.accumulate=2",
 ];
 
 /// Stops a run after so many steps.

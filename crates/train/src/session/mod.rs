@@ -96,7 +96,8 @@ impl<'a, T: Task> Session<'a, T> {
         let epoch = self.state.epoch;
         let mut rng = Rng::new(self.options.seed, "batches", epoch as u64);
         let batches = self.task.batches(epoch, &mut rng);
-        self.check_batches(batches.len())?;
+        let steps: Vec<&[T::Batch]> = batches.chunks(self.config.accumulate).collect();
+        self.check_batches(steps.len())?;
         self.clock.begin_epoch();
         while self.state.epoch == epoch && !schedule::finished(self.config, &self.state) {
             if self.stopped() {
@@ -107,7 +108,7 @@ impl<'a, T: Task> Session<'a, T> {
                 self.evaluation()?;
                 continue;
             }
-            self.step(&batches[self.state.cursor])?;
+            self.step(steps[self.state.cursor])?;
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }

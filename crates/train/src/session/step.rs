@@ -8,15 +8,34 @@ use super::Session;
 use crate::{Error, Event, Loss, Result, Task, optimizer::Gradients, values};
 
 impl<T: Task> Session<'_, T> {
-    /// Trains on a batch.
-    pub(super) fn step(&mut self, batch: &T::Batch) -> Result<()> {
+    /// Trains on the batches of a step, together.
+    pub(super) fn step(&mut self, batches: &[T::Batch]) -> Result<()> {
         let begin = Instant::now();
         let number = self.state.step + 1;
-        let loss = self.loss(batch, number)?;
-        let mean = (loss.sum / loss.count as f64)?;
-        let value = f64::from(mean.to_scalar::<f32>()?);
-        self.check_finite("loss", value, number)?;
-        let mut gradients = Gradients::take(self.task.params(), mean.backward()?)?;
+        let (mut sum, mut count, mut tokens) = (0.0, 0, 0);
+        let mut all: Option<Gradients> = None;
+        for (part, batch) in batches.iter().enumerate() {
+            let loss = self.loss(batch, number, part)?;
+            // Of several batches the mean is taken behind the last one.
+            let own = if batches.len() == 1 { loss.count } else { 1 };
+            let mean = (loss.sum / own as f64)?;
+            let value = f64::from(mean.to_scalar::<f32>()?);
+            self.check_finite("loss", value, number)?;
+            let gradients = Gradients::take(self.task.params(), mean.backward()?)?;
+            all = Some(match all {
+                Some(before) => before.plus(gradients)?,
+                None => gradients,
+            });
+            sum += value * own as f64;
+            (count, tokens) = (count + loss.count, tokens + loss.tokens);
+        }
+        let value = sum / count as f64;
+        let Some(mut gradients) = all else {
+            return Err(Error::EmptyBatch { epoch: self.state.epoch, step: number });
+        };
+        if batches.len() > 1 {
+            gradients.scale(1.0 / count as f64)?;
+        }
         if gradients.is_empty() {
             return Err(Error::NoGradient { epoch: self.state.epoch, step: number });
         }
@@ -34,14 +53,15 @@ impl<T: Task> Session<'_, T> {
 
         self.state.step = number;
         self.state.cursor += 1;
-        self.state.loss_sum += value * loss.count as f64;
-        self.state.loss_count += loss.count;
-        self.clock.end_step(begin, loss.tokens);
+        self.state.loss_sum += sum;
+        self.state.loss_count += count;
+        self.clock.end_step(begin, tokens);
         self.tell_step(value, rate, norm)
     }
 
-    fn loss(&mut self, batch: &T::Batch, number: u64) -> Result<Loss> {
-        let mut rng = Rng::new(self.options.seed, "step", self.state.step);
+    fn loss(&mut self, batch: &T::Batch, number: u64, part: usize) -> Result<Loss> {
+        let purpose = if part == 0 { "step".to_owned() } else { format!("step, part {part}") };
+        let mut rng = Rng::new(self.options.seed, &purpose, self.state.step);
         let loss = self.task.loss(batch, &mut rng);
         let loss = loss.map_err(|source| self.failed("compute the loss", source))?;
         match loss.count {

@@ -222,3 +222,24 @@ fn the_unit_of_the_speed_is_the_tasks() {
     let started: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!(started["unit"], "examples");
 }
+
+#[test]
+fn accumulated_batches_are_as_one_batch_of_all_of_them() {
+    let weights = |batch: usize, accumulate: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let config = TrainingConfig { accumulate, ..momentum() };
+        let mut toy = Toy { batch, noise: 0.0, ..Toy::default() };
+        let summary = summary(&config, &mut toy, &options(dir.path(), false));
+        let step = &events(dir.path(), "step")[0];
+        let weights: Vec<f32> =
+            ["w", "b"].into_iter().flat_map(|name| toy.params.values(name).unwrap()).collect();
+        (summary.steps, step["loss"].as_f64().unwrap(), weights)
+    };
+    let (one, parts) = (weights(6, 1), weights(3, 2));
+    assert_eq!((one.0, parts.0), (6, 6), "two steps an epoch");
+    assert!((one.1 - parts.1).abs() < 1e-6, "{} is not {}", parts.1, one.1);
+    assert!(one.2.iter().zip(&parts.2).all(|(a, b)| (a - b).abs() < 1e-5), "{one:?} {parts:?}");
+    // A last step of fewer batches: 12 examples are five batches of 2, and 2 more.
+    assert_eq!(weights(2, 5).0, 6);
+    assert_ne!(weights(3, 1).2, parts.2);
+}
