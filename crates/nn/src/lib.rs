@@ -3,8 +3,8 @@
 //! A layer has two faces that share names and layout of their weights (those
 //! of PyTorch): one builds a Candle graph over [`ParamSet`] variables and is
 //! trained, the other takes plain [`Weights`], packs them once and computes on
-//! slices. Inference therefore never touches a graph, and its bits depend on
-//! neither batch nor threads.
+//! slices. Inference on the processor therefore never touches a graph, and its
+//! bits depend on neither batch nor threads; on a GPU the first face computes.
 #![forbid(unsafe_code)]
 
 mod attention;
