@@ -22,7 +22,7 @@ pub mod attention;
 mod buffer;
 pub mod cells;
 pub mod crf;
-#[cfg(any(feature = "cuda", test))]
+#[cfg(any(feature = "cuda", all(test, target_os = "linux")))]
 mod cuda;
 mod error;
 pub mod gemm;

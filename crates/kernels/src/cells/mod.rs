@@ -44,7 +44,7 @@ use crate::{
     gemm::{Init, Rows, product},
 };
 use formula::Formula;
-#[cfg(any(feature = "cuda", test))]
+#[cfg(any(feature = "cuda", all(test, target_os = "linux")))]
 pub(crate) use formula::{Form, Phase};
 use layout::{Order, Saved as SavedLayout};
 
@@ -118,7 +118,7 @@ impl CellKind {
     }
 
     /// The shape of its step.
-    #[cfg(any(feature = "cuda", test))]
+    #[cfg(any(feature = "cuda", all(test, target_os = "linux")))]
     pub(crate) fn form(self) -> &'static Form {
         match self {
             Self::Elman => Elman::FORM,

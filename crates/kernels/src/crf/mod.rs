@@ -49,7 +49,7 @@ impl Mask {
     ///
     /// # Errors
     /// If a tag is out of range.
-    #[cfg(any(feature = "cuda", test))]
+    #[cfg(any(feature = "cuda", all(test, target_os = "linux")))]
     pub(crate) fn allows(&self, tags: &[usize]) -> Result<bool> {
         let n = self.n_tags;
         if let Some(&index) = tags.iter().find(|&&tag| tag >= n) {
@@ -61,7 +61,7 @@ impl Mask {
     }
 
     /// Whether each transition is allowed, `[tags + 2, tags]`.
-    #[cfg(any(feature = "cuda", test))]
+    #[cfg(any(feature = "cuda", all(test, target_os = "linux")))]
     pub(crate) fn allowed(&self) -> &[bool] {
         &self.allowed
     }

@@ -127,7 +127,7 @@ pub(crate) unsafe fn loss<D: Device>(
     Ok(result)
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use crate::{

@@ -8,7 +8,7 @@
 //! arithmetic is tested where there is no GPU.
 
 pub(crate) mod crf;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod emulator;
 #[cfg(feature = "cuda")]
 mod launch;

@@ -702,6 +702,6 @@ impl<D: Device> Weighted<'_, D> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[path = "scan_tests.rs"]
 mod tests;
