@@ -17,6 +17,7 @@ mod error;
 mod language_model;
 mod limits;
 mod lookup;
+mod pick;
 mod stored;
 mod tagger;
 #[cfg(feature = "train")]

@@ -119,6 +119,11 @@ fn draws_are_seeded() {
     };
     assert_eq!(draw(1, 1), draw(1, 1));
     assert_ne!(draw(1, 1), draw(2, 1));
+    // A line is drawn by its number, wherever the lines are cut into windows.
+    let sampling = Some(TranslateSampling { temperature: 3.0, top: 4, seed: 1 });
+    let options = TranslateOptions { sampling, first_line: 5, ..TranslateOptions::default() };
+    let rest = reverser().translate_lines(&lines()[5..], &options).unwrap();
+    assert_eq!(rest, draw(1, 1)[5..]);
     let several = draw(1, 5);
     assert!(several.iter().all(|made| made.hypotheses.len() == 5));
     assert!(several.iter().any(|made| made.hypotheses[0].text != made.hypotheses[1].text));

@@ -147,7 +147,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         output.finish()?;
         return Ok(DONE);
     }
-    let options = options_of(args);
+    let mut options = options_of(args);
     let mut lines = Lines::begin(args, output.writer())?;
     let mut document: Option<String> = None;
     let mut cuts = 0;
@@ -167,6 +167,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
             cuts += made.cuts;
             lines.write(text, &made)?;
         }
+        options.first_line += texts.len() as u64;
         Ok(output.flush()?)
     });
     translated?;

@@ -3,7 +3,7 @@
 use glossator_nn::{Keep, Rng};
 
 use super::{LanguageModel, ReadingDirection};
-use crate::{Error, Result};
+use crate::{Error, Result, pick};
 
 /// How text is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,23 +65,7 @@ impl LanguageModel {
 
 /// Draws an id, never 0.
 fn draw(logits: &[f32], temperature: f32, rng: &mut Rng) -> u32 {
-    let known = logits.iter().enumerate().skip(1);
-    let (best, top) = known.clone().fold((1, f32::NEG_INFINITY), |(best, top), (id, score)| {
-        if *score > top { (id, *score) } else { (best, top) }
-    });
-    if temperature <= 0.0 {
-        return best as u32;
-    }
-    let weight = |score: f32| f64::from((score - top) / temperature).exp();
-    let total: f64 = known.clone().map(|(_, score)| weight(*score)).sum();
-    let mut rest = f64::from(rng.uniform()) * total;
-    for (id, score) in known {
-        rest -= weight(*score);
-        if rest < 0.0 {
-            return id as u32;
-        }
-    }
-    best as u32
+    pick::draw(&logits[1..], temperature, 0, rng).map_or(1, |place| place + 1)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::AddAssign};
 
-use glossator_nn::Keep;
+use glossator_nn::{Keep, log_sum_exp};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -246,13 +246,6 @@ impl LanguageModel {
             nats: nats.iter().sum(),
         }
     }
-}
-
-/// Logarithm of the sum of exponentials.
-fn log_sum_exp(row: &[f32]) -> f64 {
-    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = row.iter().map(|score| f64::from((score - top).exp())).sum();
-    f64::from(top) + sum.ln()
 }
 
 #[cfg(test)]

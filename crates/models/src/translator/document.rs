@@ -104,7 +104,7 @@ impl Translator {
                     before.push(' ');
                 }
                 let ids = [&ids[piece], &[END]].concat();
-                let number = (line as u64) << PARTS | made.parts.len() as u64;
+                let number = (options.first_line + line as u64) << PARTS | made.parts.len() as u64;
                 made.parts.push(Part { number, before: std::mem::take(&mut before), ids });
             }
         }
@@ -130,20 +130,20 @@ impl Translator {
     }
 
     /// A line of its parts and their hypotheses.
-    fn join(&self, parts: Vec<(Part, Vec<Hypothesis>)>, behind: &str, cuts: usize) -> Translation {
-        let source = match &parts[..] {
-            [(part, _)] => {
-                part.ids[..part.ids.len() - 1].iter().map(|&id| self.subwords.piece(id)).collect()
-            }
-            _ => Vec::new(),
-        };
-        if let [(_, hypotheses)] = &parts[..] {
-            let (part, _) = &parts[0];
-            let mut hypotheses = hypotheses.clone();
+    fn join(
+        &self,
+        mut parts: Vec<(Part, Vec<Hypothesis>)>,
+        behind: &str,
+        cuts: usize,
+    ) -> Translation {
+        if let [(part, hypotheses)] = &mut parts[..] {
+            let mut hypotheses = std::mem::take(hypotheses);
             for hypothesis in &mut hypotheses {
                 hypothesis.text = format!("{}{}{behind}", part.before, hypothesis.text);
             }
             let text = hypotheses.first().map(|best| best.text.clone()).unwrap_or_default();
+            let read = part.ids.iter().take(part.ids.len() - 1);
+            let source = read.map(|&id| self.subwords.piece(id)).collect();
             return Translation { text, hypotheses, source, cuts };
         }
         let mut all = Hypothesis {
@@ -163,7 +163,7 @@ impl Translator {
             }
         }
         all.text.push_str(behind);
-        Translation { text: all.text.clone(), hypotheses: vec![all], source, cuts }
+        Translation { text: all.text.clone(), hypotheses: vec![all], source: Vec::new(), cuts }
     }
 }
 

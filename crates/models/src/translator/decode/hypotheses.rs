@@ -1,7 +1,10 @@
 //! The hypotheses of one sentence.
 
-use super::{TranslateOptions, candidates::largest};
-use crate::translator::subwords::{BEGIN, END, UNKNOWN};
+use super::TranslateOptions;
+use crate::{
+    pick::largest,
+    translator::subwords::{BEGIN, END, UNKNOWN},
+};
 
 /// A subword of a hypothesis; what came before is shared by those that follow.
 struct Node {

@@ -1,6 +1,5 @@
 //! Translations: what is searched for, and what is found.
 
-mod candidates;
 mod hypotheses;
 mod search;
 
@@ -75,6 +74,9 @@ pub struct TranslateOptions {
     pub alignments: bool,
     /// Whether they are drawn by chance.
     pub sampling: Option<TranslateSampling>,
+    /// Number of the first line among all that are translated: what is drawn for
+    /// a line depends on its number.
+    pub first_line: u64,
     /// Whether lines are split into sentences.
     pub split: bool,
     /// Subwords of the source that are read together; changes speed and memory,
@@ -95,6 +97,7 @@ impl Default for TranslateOptions {
             no_repeat_ngram: 0,
             alignments: false,
             sampling: None,
+            first_line: 0,
             split: true,
             batch_subwords: 1024,
         }

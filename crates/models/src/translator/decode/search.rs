@@ -5,11 +5,10 @@ use rayon::prelude::*;
 
 use super::{
     TranslateOptions,
-    candidates::draw,
     hypotheses::{Candidate, Found, Hypotheses},
 };
 use crate::{
-    Result,
+    Result, pick,
     translator::{
         Translator,
         infer::{DecoderState, Encoded},
@@ -170,7 +169,10 @@ fn candidates(
             let log_sum = log_sum_exp(scores);
             let hypotheses = &sentences[sentence];
             hypotheses.forbid(place, scores);
-            match hypotheses.forced().or_else(|| draw(scores, sampling, rng)) {
+            match hypotheses
+                .forced()
+                .or_else(|| pick::draw(scores, sampling.temperature, sampling.top, rng))
+            {
                 Some(id) => vec![hypotheses.candidate(place, id, scores, log_sum)],
                 None => Vec::new(),
             }

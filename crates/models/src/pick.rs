@@ -1,15 +1,13 @@
-//! The likeliest subwords of a row of scores.
+//! Picking from a row of scores: the largest, or one by chance.
 
 use glossator_nn::Rng;
-
-use super::TranslateSampling;
 
 /// Scores that are looked at together.
 const BLOCK: usize = 32;
 
 /// The `k` largest scores with their places, largest first, the earlier place
 /// first among equals. What is not above minus infinity is left out.
-pub(super) fn largest(scores: &[f32], k: usize) -> Vec<(f32, u32)> {
+pub(crate) fn largest(scores: &[f32], k: usize) -> Vec<(f32, u32)> {
     let mut best: Vec<(f32, u32)> = Vec::with_capacity(k + 1);
     let mut least = f32::NEG_INFINITY;
     for (block, scores) in scores.chunks(BLOCK).enumerate() {
@@ -31,26 +29,21 @@ pub(super) fn largest(scores: &[f32], k: usize) -> Vec<(f32, u32)> {
     best
 }
 
-/// Draws a subword; none if all scores are minus infinity.
-pub(super) fn draw(scores: &[f32], sampling: &TranslateSampling, rng: &mut Rng) -> Option<u32> {
-    let all;
-    let from: &[(f32, u32)] = match sampling.top {
-        0 => {
-            all = scores.iter().copied().zip(0..).collect::<Vec<_>>();
-            &all
-        }
-        top => {
-            all = largest(scores, top);
-            &all
-        }
+/// Draws a place by the softmax of the scores divided by `temperature` (at 0 the
+/// likeliest), of the `top` largest alone unless that is 0; none if all scores are
+/// minus infinity.
+pub(crate) fn draw(scores: &[f32], temperature: f32, top: usize, rng: &mut Rng) -> Option<u32> {
+    let from: Vec<(f32, u32)> = match top {
+        0 => scores.iter().copied().zip(0..).collect(),
+        top => largest(scores, top),
     };
     let best = from.iter().copied().reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-    if best.0 == f32::NEG_INFINITY || sampling.temperature <= 0.0 {
+    if best.0 == f32::NEG_INFINITY || temperature <= 0.0 {
         return (best.0 > f32::NEG_INFINITY).then_some(best.1);
     }
-    let weight = |score: f32| f64::from((score - best.0) / sampling.temperature).exp();
+    let weight = |score: f32| f64::from((score - best.0) / temperature).exp();
     let mut rest = f64::from(rng.uniform()) * from.iter().map(|(s, _)| weight(*s)).sum::<f64>();
-    for &(score, id) in from {
+    for &(score, id) in &from {
         rest -= weight(score);
         if rest < 0.0 {
             return Some(id);
@@ -79,25 +72,22 @@ mod tests {
     #[test]
     fn draws_follow_the_scores() {
         let scores = [0.0, 2f32.ln(), f32::NEG_INFINITY, 3f32.ln()];
-        let shares = |sampling: &TranslateSampling| {
+        let shares = |temperature: f32, top: usize| {
             let mut counts = [0.0; 4];
             let mut rng = Rng::new(1, "test", 0);
             for _ in 0..20_000 {
-                counts[draw(&scores, sampling, &mut rng).unwrap() as usize] += 1.0 / 20_000.0;
+                counts[draw(&scores, temperature, top, &mut rng).unwrap() as usize] +=
+                    1.0 / 20_000.0;
             }
             counts
         };
         let near = |found: [f64; 4], want: [f64; 4]| {
             assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 0.02), "{found:?}");
         };
-        let all = TranslateSampling::default();
-        near(shares(&all), [1.0 / 6.0, 2.0 / 6.0, 0.0, 3.0 / 6.0]);
-        near(
-            shares(&TranslateSampling { temperature: 0.5, ..all }),
-            [1.0 / 14.0, 4.0 / 14.0, 0.0, 9.0 / 14.0],
-        );
-        near(shares(&TranslateSampling { top: 2, ..all }), [0.0, 0.4, 0.0, 0.6]);
-        near(shares(&TranslateSampling { temperature: 0.0, ..all }), [0.0, 0.0, 0.0, 1.0]);
-        assert_eq!(draw(&[f32::NEG_INFINITY], &all, &mut Rng::new(1, "test", 0)), None);
+        near(shares(1.0, 0), [1.0 / 6.0, 2.0 / 6.0, 0.0, 3.0 / 6.0]);
+        near(shares(0.5, 0), [1.0 / 14.0, 4.0 / 14.0, 0.0, 9.0 / 14.0]);
+        near(shares(1.0, 2), [0.0, 0.4, 0.0, 0.6]);
+        near(shares(0.0, 0), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(draw(&[f32::NEG_INFINITY], 1.0, 0, &mut Rng::new(1, "test", 0)), None);
     }
 }
