@@ -7,7 +7,7 @@
 
 #include "device.h"
 
-// `scan::Forward`
+// `ForwardArguments` in `scan/forward.rs`
 typedef struct {
   // Of each lane of the step: its token, its sequence if it ends here, else -1.
   const unsigned *tokens;
@@ -33,7 +33,7 @@ typedef struct {
   unsigned unused;
 } Forward;
 
-// `scan::Backward`
+// `BackwardArguments` in `scan/backward.rs`
 typedef struct {
   const unsigned *tokens;
   const int *ends;
@@ -342,7 +342,7 @@ BACKWARD(mgu_backward_0) {
 
 // First states into the lanes of sequences that begin, and their gradients back.
 
-// `scan::Begin`
+// `Begin` in `scan/mod.rs`
 typedef struct {
   const unsigned *lanes;      // of each sequence that begins: its lane
   const unsigned *sequences;  // and its number
@@ -380,7 +380,7 @@ KERNEL(begin_back, Begin) {
 
 // Gradients of peepholes: one thread a unit of a vector, rows in order.
 
-// `scan::Peepholes`
+// `Peepholes` in `scan/backward.rs`
 typedef struct {
   const float *d_sums;  // [rows, gates * units]
   const float *cell;    // [rows, units], before the steps
