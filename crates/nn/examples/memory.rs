@@ -2,7 +2,7 @@
 //! 1997; Arjovsky et al., 2016), and how the gradient fades over time.
 //!
 //! `cargo run --release -p glossator-nn --example memory -- [--task adding|copying] [--cell gru]
-//! [--length 100] [--steps 2000] [--forget-bias 1] [--plot FILE.svg]` prints one line a cell: loss
+//! [--length 100] [--steps 2000] [--rate 0.002] [--forget-bias 1] [--plot FILE.svg]` prints one line a cell: loss
 //! and score of new sequences, and what is left of the gradient over all steps, before and after.
 
 use candle_core::{Device, Tensor};
@@ -21,6 +21,7 @@ const KINDS: usize = 8;
 fn main() -> Result<(), Error> {
     let length = option("--length").map_or(Ok(100), |n| n.parse())?;
     let steps = option("--steps").map_or(Ok(2000), |n| n.parse())?;
+    let lr = option("--rate").map_or(Ok(2e-3), |rate| rate.parse())?;
     let is_adding = option("--task").is_none_or(|task| task == "adding");
     let forget_bias = option("--forget-bias").map_or(Ok(1.0), |n| n.parse())?;
     let only = option("--cell");
@@ -34,7 +35,7 @@ fn main() -> Result<(), Error> {
         let task = Task::new(cell, is_adding, length, forget_bias, &mut params)?;
         let before = task.flow()?;
         let vars = params.iter().map(|param| param.var.clone()).collect();
-        let mut adam = AdamW::new(vars, ParamsAdamW { lr: 2e-3, ..ParamsAdamW::default() })?;
+        let mut adam = AdamW::new(vars, ParamsAdamW { lr, ..ParamsAdamW::default() })?;
         for step in 0..steps {
             let loss = task.loss(step as u64, BATCH)?.0;
             let mut gradients = loss.backward()?;

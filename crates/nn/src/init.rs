@@ -40,6 +40,13 @@ pub fn orthogonal(rng: &mut Rng, n: usize) -> Vec<f32> {
     matrix
 }
 
+/// The identity `[n, n]`.
+pub fn identity(n: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0; n * n];
+    matrix.iter_mut().step_by(n + 1).for_each(|value| *value = 1.0);
+    matrix
+}
+
 /// Inner product, eight running sums side by side.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; 8];

@@ -23,7 +23,7 @@ pub struct RnnShape {
     pub input_dim: usize,
     /// Units of each direction of each layer.
     pub hidden_dim: usize,
-    /// Layers.
+    /// Layers; none leaves its input as it is.
     pub n_layers: usize,
     /// Whether each layer also reads backward.
     pub bidirectional: bool,
@@ -58,8 +58,12 @@ pub enum Connection {
 }
 
 impl RnnShape {
-    /// Columns of the output: those of both directions side by side.
+    /// Columns of the output: those of both directions side by side, or the
+    /// input's if there are no layers.
     pub fn output_dim(&self) -> usize {
+        if self.n_layers == 0 {
+            return self.input_dim;
+        }
         self.directions().len().saturating_mul(self.hidden_dim)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor, Var};
 use glossator_kernels::{
     Schedule,
+    cells::CellKind,
     gemm::Precision,
     op::{self, RecurrentInput},
 };
@@ -46,7 +47,8 @@ struct Layer {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RnnInit {
     /// Orthogonal recurrent weights, gate by gate (Saxe et al., 2014), not
-    /// uniform ones.
+    /// uniform ones; of rectified units the identity, with biases of zero (Le et
+    /// al., 2015), for a rotation sends half of what they remember below zero.
     pub orthogonal: bool,
     /// Added to the bias of the gate that keeps the state, so that it is open at
     /// first (Gers et al., 2000; Jozefowicz et al., 2015).
@@ -85,17 +87,21 @@ impl Rnn {
         let bound = 1.0 / (shape.hidden_dim as f32).sqrt();
         let spec = shape.cell.cell().spec();
         let (dim, width) = (shape.hidden_dim, shape.output_dim());
+        let is_identity = first.orthogonal && shape.cell == CellKind::ElmanRelu;
         let mut layers = Vec::new();
         for layer in 0..shape.n_layers {
             let (mut weights, mut states) = (Vec::new(), Vec::new());
             for &direction in shape.directions() {
                 let group = tensors(prefix, &shape, layer, direction).into_iter();
                 let group = group.enumerate().map(|(part, (name, dims))| {
+                    let len = dims.iter().product();
                     let values = match part {
+                        WEIGHT_HH if is_identity => init::identity(dim),
+                        BIAS_IH.. if is_identity => vec![0.0; len],
                         WEIGHT_HH if first.orthogonal => {
                             (0..spec.gates).flat_map(|_| init::orthogonal(rng, dim)).collect()
                         }
-                        _ => init::uniform(rng, dims.iter().product(), bound),
+                        _ => init::uniform(rng, len, bound),
                     };
                     (name, dims, values)
                 });
