@@ -1,0 +1,20 @@
+/// How much room a pickle may take at most. Whatever the limits are, a pickle takes
+/// no more than some dozens of times its own length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Length of the pickle, in bytes.
+    pub bytes: usize,
+    /// Number of values.
+    pub values: usize,
+    /// Number of values, and of marks, that are open at once.
+    pub stack: usize,
+    /// Number of values that can be referred to later.
+    pub memo: usize,
+}
+
+impl Default for Limits {
+    /// Enough for a vocabulary of ten million words that are objects.
+    fn default() -> Self {
+        Self { bytes: u32::MAX as usize, values: 1 << 26, stack: 1 << 24, memo: 1 << 26 }
+    }
+}
