@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Bundle, Error, Result, builtin::MODELS};
+use crate::{Bundle, Error, Result, Source, builtin::MODELS};
 
 /// Where a model of a [`Repository`] lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,17 @@ impl Repository {
         }
     }
 
+    /// The file of that path, where a model's folder is expected: no model of
+    /// this format, but perhaps one of another, or an archive. By the name of the
+    /// cache, it is a checkpoint that was fetched.
+    pub fn find_file(&self, name: &str) -> Option<PathBuf> {
+        let path = Path::new(name);
+        match self.find(name) {
+            Ok(bundle) => Source::checkpoint(bundle.path()?),
+            Err(_) => path.is_file().then(|| path.to_owned()),
+        }
+    }
+
     /// All models but those known by path only, in order of names.
     pub fn list(&self) -> Vec<Entry> {
         let built_in = MODELS
@@ -82,16 +93,15 @@ impl Repository {
         let cached = cached.filter_map(|entry| {
             let path = entry.ok()?.path();
             let name = path.file_name()?.to_str()?.to_owned();
-            path.join("config.json")
-                .is_file()
-                .then_some(Entry { name, origin: Origin::Cache(path) })
+            let is_model = ["config.json", "source.json"].map(|file| path.join(file).is_file());
+            is_model.contains(&true).then_some(Entry { name, origin: Origin::Cache(path) })
         });
         let mut entries: Vec<Entry> = built_in.chain(cached).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries
     }
 
-    fn not_found(&self, name: &str) -> Error {
+    pub(crate) fn not_found(&self, name: &str) -> Error {
         let names: Vec<&str> = MODELS.iter().map(|(name, ..)| *name).collect();
         let builtin = if names.is_empty() { "none is".to_owned() } else { names.join(", ") };
         Error::NotFound { name: name.to_owned(), builtin, cache: self.cache.clone() }

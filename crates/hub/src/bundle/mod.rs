@@ -13,12 +13,15 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{
     Error, Result, StoredTensor,
     builtin::{File, Inner},
     tensors::{Content, OpenFile},
 };
+
+pub(crate) use names::is_part;
 
 /// Version of the folder's format that this release writes, and the newest it reads.
 pub const FORMAT: u64 = 1;
@@ -79,6 +82,12 @@ impl Bundle {
         }
         bundle.trusted = language_models.iter().map(|(hash, _)| *hash).collect();
         bundle
+    }
+
+    /// The same under another name for messages.
+    #[must_use]
+    pub fn called(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Name for messages: the built-in model's, or the path.
@@ -161,18 +170,37 @@ impl Bundle {
     /// # Errors
     /// If the model is of another kind or a newer format, or the file is damaged.
     pub fn config<T: DeserializeOwned>(&self, kind: &str) -> Result<T> {
-        let config: serde_json::Value = self.json("config.json")?;
+        let config: Value = self.json("config.json")?;
         let found = config["kind"].as_str().unwrap_or("nothing known");
         if found != kind {
             return Err(self.incompatible(format!("it is a {found}, not a {kind}")));
         }
-        let format = config["format"].as_u64().unwrap_or(0);
-        if !(1..=FORMAT).contains(&format) {
-            return Err(self.incompatible(format!(
-                "format version {format} is not one of 1 to {FORMAT} that this release reads"
-            )));
-        }
+        self.check_format(&config)?;
         serde_json::from_value(config).map_err(|error| self.damaged("config.json", error))
+    }
+
+    /// The kind of model that it is, once the format version is checked.
+    ///
+    /// # Errors
+    /// If it is of a newer format, or `config.json` is damaged or another program's.
+    pub fn kind(&self) -> Result<String> {
+        let config: Value = self.json("config.json")?;
+        let Some(kind) = config["kind"].as_str() else {
+            let reason = "its config.json names no `kind`, so it is no model of this program";
+            return Err(self.incompatible(reason.to_owned()));
+        };
+        self.check_format(&config)?;
+        Ok(kind.to_owned())
+    }
+
+    fn check_format(&self, config: &Value) -> Result<()> {
+        let format = config["format"].as_u64().unwrap_or(0);
+        if (1..=FORMAT).contains(&format) {
+            return Ok(());
+        }
+        Err(self.incompatible(format!(
+            "format version {format} is not one of 1 to {FORMAT} that this release reads"
+        )))
     }
 
     /// Tensors of a safetensors file, in order of names. What the file says of

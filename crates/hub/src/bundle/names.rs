@@ -5,7 +5,7 @@ const LANGUAGE_MODELS: &str = "lm/";
 
 /// Whether a file of that name belongs to a model: a plain one, or a plain one
 /// of a language model, `lm/<hash>/<file>`.
-pub(super) fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     is_plain(nested(name).map_or(name, |(_, file)| file))
 }
 

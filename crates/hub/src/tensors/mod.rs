@@ -3,6 +3,7 @@
 mod header;
 mod source;
 mod stored;
+mod writer;
 
 use half::bf16;
 use safetensors::{Dtype, serialize, tensor::TensorView};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use source::{OpenFile, Source};
 pub(crate) use stored::Content;
 pub use stored::StoredTensor;
+pub use writer::TensorWriter;
 
 /// Number format of weights in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
