@@ -28,6 +28,7 @@ mod error;
 pub mod gemm;
 pub mod layer;
 mod loss;
+mod map;
 pub mod op;
 mod peak;
 pub mod reference;
@@ -36,6 +37,7 @@ mod simd;
 
 pub use error::Error;
 pub use loss::log_sum_exp;
+pub use map::Map;
 pub use peak::peak;
 pub use schedule::{Direction, Schedule, Step};
 pub use simd::Isa;

@@ -6,6 +6,10 @@ use glossator_text::Sentence;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A model of another toolkit cannot be converted.
+    #[cfg(feature = "convert")]
+    #[error(transparent)]
+    Convert(#[from] crate::convert::Error),
     /// A model cannot be found or read.
     #[error(transparent)]
     Hub(#[from] glossator_hub::Error),
@@ -16,6 +20,14 @@ pub enum Error {
         model: String,
         /// What does not fit.
         source: glossator_nn::Error,
+    },
+    /// A language model that predicts no characters.
+    #[error(
+        "model {model}: it was made without a decoder, so it gives vectors, but cannot score or write text"
+    )]
+    NoDecoder {
+        /// The model.
+        model: String,
     },
     /// Models that cannot work together.
     #[error(

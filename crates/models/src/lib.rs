@@ -12,12 +12,16 @@ pub mod check;
 mod compute;
 #[cfg(feature = "train")]
 mod config;
+#[cfg(feature = "convert")]
+pub mod convert;
 mod embeddings;
 mod error;
+mod find;
 mod language_model;
 mod limits;
 mod lookup;
 mod pick;
+mod quirk;
 mod stored;
 mod tagger;
 #[cfg(feature = "train")]
@@ -39,6 +43,7 @@ pub use glossator_nn::{Device, Isa, Precision};
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };
+pub use quirk::Quirk;
 pub use tagger::{Tagger, TaggerConfig};
 #[cfg(feature = "train")]
 pub use training::{Scores, Trained, TrainingRun, train};

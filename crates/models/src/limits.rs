@@ -95,6 +95,11 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// As [`is_default`], where the default is yes.
+pub(crate) fn is_true(value: &bool) -> bool {
+    *value
+}
+
 pub(crate) fn cell_name<S: Serializer>(cell: &CellKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(cell.cell().spec().name)
 }

@@ -49,10 +49,15 @@ pub struct ContextualConfig {
     pub inside: bool,
 }
 
+/// What vectors are computed by: hash of the language model, settings, whether
+/// places are [counted](Contextual::counted).
+pub(super) type Name = (String, ContextualConfig, bool);
+
 /// A language model as an embedding; it is not trained.
 #[derive(Clone, Debug)]
 pub(crate) struct Contextual {
     config: ContextualConfig,
+    is_counted: bool,
     model: Arc<LanguageModel>,
     #[cfg(feature = "train")]
     cache: Option<Arc<VectorCache>>,
@@ -70,10 +75,16 @@ impl Contextual {
     pub(crate) fn new(config: &ContextualConfig, model: Arc<LanguageModel>) -> Self {
         Self {
             config: config.clone(),
+            is_counted: false,
             model,
             #[cfg(feature = "train")]
             cache: None,
         }
+    }
+
+    /// The same, with [`Quirk::CountedPlaces`](crate::Quirk) or without.
+    pub(super) fn counted(self, is_counted: bool) -> Self {
+        Self { is_counted, ..self }
     }
 
     /// The same, remembering what it computes.
@@ -84,7 +95,7 @@ impl Contextual {
 
     /// Vectors of all tokens, `[tokens, dim]`.
     pub(crate) fn vectors(&self, batch: &TokenBatch<'_>) -> Result<Arc<[f32]>> {
-        let name = (self.model.key().to_owned(), self.config.clone());
+        let name = (self.model.key().to_owned(), self.config.clone(), self.is_counted);
         batch.shared(name, || {
             #[cfg(feature = "train")]
             if let Some(cache) = &self.cache {
@@ -187,6 +198,10 @@ impl Contextual {
             borders.push((start, characters.len()));
         }
         let length = characters.len();
+        let count = match self.is_counted {
+            true => self.count(sentence, &mut borders),
+            false => length,
+        };
         let backward = self.model.direction() == ReadingDirection::Backward;
         if backward {
             characters.reverse();
@@ -197,11 +212,33 @@ impl Contextual {
         characters.push(' ');
         // A word without characters has no inside.
         let inside = |start, end| usize::from(self.config.inside && start < end);
+        let last = characters.len() - 1;
         let place = |(start, end): (usize, usize)| match backward {
-            false => first + end - inside(start, end),
-            true => first + (length - start) - inside(start, end),
+            false => last.min(first + end - inside(start, end)),
+            true => last.min(first + (count - start) - inside(start, end)),
         };
         Reading { characters, places: borders.into_iter().map(place).collect() }
+    }
+}
+
+impl Contextual {
+    /// Replaces borders by those that [`Quirk::CountedPlaces`](crate::Quirk)
+    /// gives, and returns the characters of the whole text as it is written.
+    fn count(&self, sentence: &Sentence, borders: &mut [(usize, usize)]) -> usize {
+        let (mut place, mut written) = (0, 0);
+        for (number, (token, border)) in sentence.tokens().zip(borders).enumerate() {
+            let spaces = match (number, self.config.spacing) {
+                (0, _) => 0,
+                (_, Spacing::Tokens) => 1,
+                (_, Spacing::Original) => white_space(sentence, number),
+            };
+            let characters = token.chars().count();
+            place += spaces.min(1);
+            *border = (place, place + characters);
+            place += characters;
+            written += spaces + characters;
+        }
+        written
     }
 }
 

@@ -90,6 +90,7 @@ impl Model {
             format: FORMAT,
             precision: StoredPrecision::F32,
             compute: None,
+            vectors_only: false,
             language_model,
             development: None,
         };

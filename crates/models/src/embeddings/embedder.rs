@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use glossator_hub::Repository;
 use glossator_text::{Sentence, batch};
 use rayon::prelude::*;
 
@@ -10,7 +9,7 @@ use super::{
     Columns, ContextualConfig, Embedding, TokenBatch, contextual::Contextual, states::States,
     vectors, words::Words,
 };
-use crate::{Compute, LanguageModel, Result, Tagger, language_model};
+use crate::{Compute, LanguageModel, Result, Tagger, find::find, language_model};
 
 /// The vectors that a language model, a tagger, or a file of word vectors gives
 /// to tokens; immutable, and shared by threads as it is.
@@ -42,7 +41,7 @@ impl Embedder {
     pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Self> {
         let compute = compute.into();
         let one = |embedding| Ok(Self { embeddings: vec![embedding] });
-        let found = Repository::from_env().find(name);
+        let found = find(name);
         let path = Path::new(name);
         if found.is_err() && path.is_file() {
             return one(Box::new(Words::given(vectors::read(path, None)?)));
@@ -64,7 +63,7 @@ impl Embedder {
     /// # Errors
     /// If there is no language model of that name, or it is damaged.
     pub fn states(name: &str, compute: impl Into<Compute>) -> Result<Self> {
-        let bundle = Repository::from_env().find(name)?;
+        let bundle = find(name)?;
         let model = LanguageModel::from_bundle(&bundle, compute)?;
         Ok(Self { embeddings: vec![Box::new(States(model))] })
     }

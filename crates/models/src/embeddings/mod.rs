@@ -7,7 +7,7 @@
 #[cfg(feature = "train")]
 pub(crate) mod cache;
 mod characters;
-mod contextual;
+pub(crate) mod contextual;
 mod embedder;
 mod pooled;
 #[cfg(feature = "train")]
@@ -27,7 +27,10 @@ use glossator_text::{Dictionary, Sentence};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Compute, LanguageModel, Result};
+use crate::{
+    Compute, LanguageModel, Result,
+    quirk::{Quirk, Quirks},
+};
 pub use characters::CharactersConfig;
 pub use contextual::{ContextualConfig, Spacing};
 pub use embedder::Embedder;
@@ -65,8 +68,8 @@ pub struct TokenBatch<'a> {
     shared: Option<Mutex<SharedVectors>>,
 }
 
-/// Vectors of a batch by language model and settings.
-type SharedVectors = HashMap<(String, ContextualConfig), Arc<[f32]>>;
+/// Vectors of a batch by what computes them.
+type SharedVectors = HashMap<contextual::Name, Arc<[f32]>>;
 
 impl<'a> TokenBatch<'a> {
     /// The tokens of these sentences.
@@ -89,7 +92,7 @@ impl<'a> TokenBatch<'a> {
     /// Vectors that may have been computed for another tagger.
     pub(crate) fn shared(
         &self,
-        name: (String, ContextualConfig),
+        name: contextual::Name,
         compute: impl FnOnce() -> Result<Vec<f32>>,
     ) -> Result<Arc<[f32]>> {
         let Some(shared) = &self.shared else { return Ok(compute()?.into()) };
@@ -233,7 +236,7 @@ impl EmbeddingConfig {
     }
 
     /// Makes embedding number `index` of what was loaded, to compute in the
-    /// format `precision`.
+    /// format `precision`, with the quirks of the model.
     ///
     /// # Panics
     /// If its language model was not.
@@ -244,22 +247,25 @@ impl EmbeddingConfig {
         models: &LanguageModels,
         weights: &mut Weights,
         precision: Precision,
+        quirks: &Quirks,
     ) -> glossator_nn::Result<Box<dyn Embedding>> {
         let contextual = |config: &ContextualConfig| {
             let model = models.get(&config.model).expect("all language models are loaded");
-            contextual::Contextual::new(config, model.clone())
+            let is_counted = quirks.contains(&Quirk::CountedPlaces);
+            contextual::Contextual::new(config, model.clone()).counted(is_counted)
         };
         Ok(match self {
             Self::Characters(config) => {
                 let made =
                     characters::Characters::new(config, index, &dictionary, weights, precision);
-                Box::new(made?)
+                Box::new(made?.with_quirks(quirks))
             }
             Self::Words(config) => Box::new(words::Words::new(config, index, dictionary, weights)?),
             Self::Contextual(config) => Box::new(contextual(config)),
             Self::Pooled(config) => {
                 let own = contextual(&config.contextual());
-                Box::new(pooled::Pooled::take(own, index, dictionary, weights)?)
+                let pooled = pooled::Pooled::take(own, index, dictionary, weights)?;
+                Box::new(pooled.with_quirks(quirks, config))
             }
         })
     }

@@ -1,6 +1,7 @@
 //! Embeddings as they are made and trained.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{
         Arc,
@@ -9,9 +10,9 @@ use std::{
 };
 
 use candle_core::Tensor;
-use glossator_hub::{Bundle, Repository};
+use glossator_hub::Bundle;
 use glossator_nn::{
-    Device, Embedding as Table, ParamSet, Precision, Rng, Rnn, RnnInit, Weights, embed, init,
+    Device, Embedding as Table, ParamSet, Precision, Rng, Rnn, RnnInit, Weights, init,
 };
 use glossator_text::{Dictionary, Sentence, batch};
 
@@ -22,11 +23,13 @@ use super::{
     contextual::Contextual,
     dictionary_file,
     pooled::{self, Pooled},
-    prefix, read_dictionary, vectors,
-    words::Words,
+    prefix, read_dictionary,
+    vectors::{self, Subwords, WordVectors},
+    words::{self, Words},
 };
 use crate::{
     Compute, LanguageModel, Result,
+    find::find,
     lookup::{CharacterIds, normalized, word_id},
 };
 
@@ -41,6 +44,8 @@ pub(crate) struct Prepared {
     pub(crate) dictionary: Option<Dictionary>,
     /// Given values, `[dictionary, dim]`.
     given: Option<Arc<[f32]>>,
+    /// Given n-grams of words that have no vector.
+    subwords: Option<Subwords>,
     /// The language model and its files.
     language_model: Option<(Contextual, Bundle)>,
 }
@@ -49,6 +54,13 @@ pub(crate) struct Prepared {
 pub(crate) trait TrainedEmbedding: Send {
     /// Vectors `[tokens, dim]` in the graph; `rng` draws the noise.
     fn forward(&self, batch: &TokenBatch<'_>, rng: &mut Rng) -> Result<Tensor>;
+}
+
+impl Prepared {
+    /// One of which nothing is known yet but its settings.
+    fn of(config: EmbeddingConfig) -> Self {
+        Self { config, dictionary: None, given: None, subwords: None, language_model: None }
+    }
 }
 
 impl EmbeddingConfig {
@@ -72,8 +84,7 @@ impl EmbeddingConfig {
         let mut counts = BTreeMap::new();
         let mut count = |item: String| *counts.entry(item).or_insert(0) += 1;
         let tokens = sentences.iter().flat_map(Sentence::tokens);
-        let mut prepared =
-            Prepared { config: self.clone(), dictionary: None, given: None, language_model: None };
+        let mut prepared = Prepared::of(self.clone());
         match self {
             Self::Characters(config) => {
                 tokens.flat_map(str::chars).for_each(|c| count(c.to_string()));
@@ -84,9 +95,11 @@ impl EmbeddingConfig {
                 let read = vectors::read(path, *max_vectors)?;
                 if let Self::Words(words) = &mut prepared.config {
                     words.dim = read.dim;
+                    words.subwords = read.subwords.as_ref().map(|subwords| subwords.shape);
                 }
+                prepared.given = Some(read.values().into());
+                prepared.subwords = read.subwords.map(|subwords| subwords.in_memory(read.dim));
                 prepared.dictionary = Some(read.dictionary);
-                prepared.given = Some(read.values.into());
             }
             Self::Words(config) => {
                 let key = |token: &str| {
@@ -97,11 +110,10 @@ impl EmbeddingConfig {
                     Some(Dictionary::from_counts(&counts, config.min_count, None));
             }
             Self::Contextual(config) => {
-                prepared.load(&Repository::from_env().find(&config.model)?, cache, device)?;
+                prepared.load(&find(&config.model)?, cache, device)?;
             }
             Self::Pooled(config) => {
-                let own =
-                    prepared.load(&Repository::from_env().find(&config.model)?, cache, device)?;
+                let own = prepared.load(&find(&config.model)?, cache, device)?;
                 let words = tokens.filter(|token| config.takes(token));
                 words.for_each(|token| count(token.to_owned()));
                 let words = Dictionary::from_counts(&counts, config.min_count, None);
@@ -130,14 +142,7 @@ fn memory(
         for (token, vector) in batch.tokens.iter().zip(vectors.chunks_exact(dim)) {
             let word = words.id(token) as usize;
             let row = &mut memory[word * dim..(word + 1) * dim];
-            for (old, new) in row.iter_mut().zip(vector) {
-                *old = match config.pooling {
-                    _ if seen[word] == 0 => *new,
-                    Pooling::Min => old.min(*new),
-                    Pooling::Max => old.max(*new),
-                    Pooling::Mean => *old + *new,
-                };
-            }
+            config.pooling.add(row, vector, seen[word] == 0);
             seen[word] += 1;
         }
     }
@@ -161,8 +166,7 @@ impl Prepared {
         cache: &Arc<VectorCache>,
         device: &Device,
     ) -> Result<Self> {
-        let mut prepared =
-            Self { config: config.clone(), dictionary: None, given: None, language_model: None };
+        let mut prepared = Self::of(config.clone());
         if let Some(contextual) = config.contextual() {
             prepared.load(&bundle.language_model(&contextual.model)?, cache, device)?;
         }
@@ -173,6 +177,14 @@ impl Prepared {
             let given = weights.iter().find(|entry| entry.name == table);
             let values = given.map(|entry| entry.values()).transpose()?;
             prepared.given = values.map(|values| values.into_owned().into());
+        }
+        if let EmbeddingConfig::Words(WordsConfig { subwords: Some(shape), .. }) = config {
+            let table = words::subword_tensor(index);
+            let given = weights.iter().find(|entry| entry.name == table);
+            let values = given.map(|entry| entry.values()).transpose()?;
+            let of_values =
+                |values: Cow<'_, [f32]>| Subwords::of_values(*shape, values.into_owned().into());
+            prepared.subwords = values.map(of_values);
         }
         Ok(prepared)
     }
@@ -244,7 +256,7 @@ impl Prepared {
     /// Whether the given values stay as they are.
     fn is_frozen(&self) -> bool {
         match &self.config {
-            EmbeddingConfig::Words(words) => words.vectors.is_some() && !words.tune,
+            EmbeddingConfig::Words(words) => words.is_frozen(),
             EmbeddingConfig::Pooled(_) => true,
             EmbeddingConfig::Characters(_) | EmbeddingConfig::Contextual(_) => false,
         }
@@ -253,7 +265,7 @@ impl Prepared {
     /// Name of the tensor that may be given.
     fn table(&self, index: usize) -> Option<String> {
         match &self.config {
-            EmbeddingConfig::Words(_) => Some(format!("{}.words.weight", prefix(index))),
+            EmbeddingConfig::Words(_) => Some(words::tensor(index)),
             EmbeddingConfig::Pooled(_) => Some(pooled::tensor(index)),
             EmbeddingConfig::Characters(_) | EmbeddingConfig::Contextual(_) => None,
         }
@@ -265,6 +277,10 @@ impl Prepared {
         {
             let items = self.dictionary.as_ref().map_or(1, Dictionary::len);
             weights.insert(name, vec![items, values.len() / items], values.to_vec());
+        }
+        if let (Some(subwords), EmbeddingConfig::Words(config)) = (&self.subwords, &self.config) {
+            let shape = vec![subwords.shape.buckets + 1, config.dim];
+            weights.insert(words::subword_tensor(index), shape, subwords.values(config.dim));
         }
     }
 
@@ -336,8 +352,9 @@ impl Prepared {
             (EmbeddingConfig::Words(config), _) => {
                 let name = format!("{prefix}.words");
                 if let (Some(values), true) = (&self.given, self.is_frozen()) {
-                    let (values, dim) = (Arc::clone(values), config.dim);
-                    return Ok(Box::new(GivenWords { dictionary, values, dim }));
+                    let (values, subwords) = (Arc::clone(values), self.subwords.clone());
+                    let given = WordVectors::of_values(dictionary, values, config.dim, subwords);
+                    return Ok(Box::new(Words::given(given)));
                 }
                 let values = match &self.given {
                     Some(values) => values.to_vec(),
@@ -419,18 +436,8 @@ impl TrainedEmbedding for TrainedWords {
     }
 }
 
-struct GivenWords {
-    dictionary: Dictionary,
-    values: Arc<[f32]>,
-    dim: usize,
-}
-
-impl TrainedEmbedding for GivenWords {
+impl TrainedEmbedding for Words {
     fn forward(&self, batch: &TokenBatch<'_>, _: &mut Rng) -> Result<Tensor> {
-        let id = |token: &&str| word_id(&self.dictionary, token);
-        let ids: Vec<u32> = batch.tokens.iter().map(id).collect();
-        let rows = embed(&self.values, self.dim, &ids);
-        Ok(Tensor::from_vec(rows, (ids.len(), self.dim), Device::cpu().candle())
-            .map_err(glossator_nn::Error::from)?)
+        constant(&self.vectors(batch), self.dim())
     }
 }

@@ -6,8 +6,11 @@ use glossator_nn::Weights;
 use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Embedding, TokenBatch, prefix, vectors::WordVectors};
-use crate::{Result, lookup::word_id};
+use super::{
+    Columns, Embedding, TokenBatch, prefix,
+    vectors::{Subwords, SubwordsShape, WordVectors},
+};
+use crate::Result;
 
 /// Settings of word vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +23,8 @@ pub struct WordsConfig {
     /// Whether trained words keep their case and digits in the dictionary; a
     /// word that is not in it is still looked for in lower case.
     pub cased: bool,
-    /// A file of given vectors (word2vec or GloVe text), which stay as they are.
+    /// A file of given vectors (of word2vec, GloVe or fastText, text or binary),
+    /// which stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vectors: Option<PathBuf>,
     /// Take only so many rows of the file, its first ones.
@@ -28,21 +32,30 @@ pub struct WordsConfig {
     pub max_vectors: Option<usize>,
     /// Train the given vectors on, too.
     pub tune: bool,
+    /// In a model: how words that have no vector are made of their n-grams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subwords: Option<SubwordsShape>,
 }
 
 impl Default for WordsConfig {
     fn default() -> Self {
         let (vectors, max_vectors) = (None, None);
-        Self { dim: 100, min_count: 2, cased: false, vectors, max_vectors, tune: false }
+        let (tune, subwords) = (false, None);
+        Self { dim: 100, min_count: 2, cased: false, vectors, max_vectors, tune, subwords }
+    }
+}
+
+impl WordsConfig {
+    /// Whether the vectors are given and stay as they are.
+    #[cfg(feature = "train")]
+    pub(super) fn is_frozen(&self) -> bool {
+        self.vectors.is_some() && !self.tune
     }
 }
 
 /// Word vectors for inference.
-pub(super) struct Words {
-    dim: usize,
-    dictionary: Dictionary,
-    vectors: Vec<f32>,
-}
+#[derive(Clone)]
+pub(super) struct Words(WordVectors);
 
 impl Words {
     pub(super) fn new(
@@ -51,26 +64,51 @@ impl Words {
         dictionary: Dictionary,
         weights: &mut Weights,
     ) -> glossator_nn::Result<Self> {
-        let name = format!("{}.words.weight", prefix(index));
-        let vectors = weights.take(&name, &[dictionary.len(), config.dim])?;
-        Ok(Self { dim: config.dim, dictionary, vectors })
+        let dim = config.dim;
+        let values = weights.take(&tensor(index), &[dictionary.len(), dim])?;
+        let subwords = config.subwords.map(|shape| {
+            let rows = shape.buckets.saturating_add(1);
+            let values = weights.take(&subword_tensor(index), &[rows, dim])?;
+            Ok::<_, glossator_nn::Error>(Subwords::of_values(shape, values.into()))
+        });
+        let subwords = subwords.transpose()?;
+        Ok(Self(WordVectors::of_values(dictionary, values.into(), dim, subwords)))
     }
 
     /// The vectors of a file.
     pub(super) fn given(read: WordVectors) -> Self {
-        Self { dim: read.dim, dictionary: read.dictionary, vectors: read.values }
+        Self(read)
     }
+
+    /// Vectors of all tokens, `[tokens, dim]`.
+    #[cfg(feature = "train")]
+    pub(super) fn vectors(&self, batch: &TokenBatch<'_>) -> Vec<f32> {
+        let mut vectors = vec![0.0; batch.tokens.len() * self.0.dim];
+        for (row, token) in vectors.chunks_exact_mut(self.0.dim).zip(&batch.tokens) {
+            self.0.write(token, row);
+        }
+        vectors
+    }
+}
+
+/// Name of the vectors of embedding number `index`.
+pub(super) fn tensor(index: usize) -> String {
+    format!("{}.words.weight", prefix(index))
+}
+
+/// Name of the vectors that its words are made of.
+pub(super) fn subword_tensor(index: usize) -> String {
+    format!("{}.subwords.weight", prefix(index))
 }
 
 impl Embedding for Words {
     fn dim(&self) -> usize {
-        self.dim
+        self.0.dim
     }
 
     fn write(&self, batch: &TokenBatch<'_>, mut out: Columns<'_>) -> Result<()> {
         for (row, token) in batch.tokens.iter().enumerate() {
-            let from = word_id(&self.dictionary, token) as usize * self.dim;
-            out.row(row).copy_from_slice(&self.vectors[from..from + self.dim]);
+            self.0.write(token, out.row(row));
         }
         Ok(())
     }

@@ -176,6 +176,9 @@ pub(crate) struct LanguageModelModel {
     /// Number format it is computed with; left out: as they are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) compute: Option<StoredPrecision>,
+    /// Whether its decoder was left out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) vectors_only: bool,
     pub(crate) language_model: LanguageModelConfig,
     /// Score on the development text, which tells what to expect of a text
     /// like those it was trained on.

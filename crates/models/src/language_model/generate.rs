@@ -45,11 +45,12 @@ impl LanguageModel {
         let mut text = prefix.clone();
         let delimiter = self.config().document_delimiter.chars();
         let mut next: Vec<u32> = delimiter.chain(prefix).map(|c| self.ids.id(c)).collect();
+        let decoder = self.decoder()?;
         let mut state = self.first_state(1)?;
         let mut rng = Rng::new(sampling.seed, "generate", 0);
         for _ in 0..sampling.characters {
             let hidden = self.states(&next, &[next.len()], Some(&mut state), Keep::Last);
-            let logits = self.decoder.apply(&hidden.map_err(|e| self.failed(e))?, 1);
+            let logits = decoder.apply(&hidden.map_err(|e| self.failed(e))?, 1);
             let id = draw(&logits, sampling.temperature, &mut rng);
             let c = self.dictionary().item(id).chars().next().unwrap_or('\u{fffd}');
             each(c).map_err(|source| Error::Write { path: "the output".into(), source })?;

@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use glossator_hub::{Bundle, Repository};
+use glossator_hub::Bundle;
 use glossator_nn::{Device, Keep, PackedLinear, PackedRnn, Precision, RnnInput, RnnState, Weights};
 use glossator_text::Dictionary;
 
 use super::{LanguageModelConfig, ReadingDirection, TextScore, config::LanguageModelModel};
-use crate::{Compute, Error, Result, language_model::KIND, lookup::CharacterIds, stored};
+use crate::{
+    Compute, Error, Result, find::find, language_model::KIND, lookup::CharacterIds, stored,
+};
 
 /// A character language model: immutable, and shared by threads as it is.
 pub struct LanguageModel {
@@ -23,7 +25,7 @@ pub struct LanguageModel {
     pub(super) ids: CharacterIds,
     rnn: PackedRnn,
     projection: Option<PackedLinear>,
-    pub(super) decoder: PackedLinear,
+    decoder: Option<PackedLinear>,
 }
 
 impl std::fmt::Debug for LanguageModel {
@@ -53,7 +55,7 @@ impl LanguageModel {
     /// # Errors
     /// As [`LanguageModel::load`].
     pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Arc<Self>> {
-        Self::from_bundle(&Repository::from_env().find(name)?, compute)
+        Self::from_bundle(&find(name)?, compute)
     }
 
     /// Loads the language models that a model consists of or works with: itself,
@@ -62,7 +64,7 @@ impl LanguageModel {
     /// # Errors
     /// If there is none of that name, or it is damaged.
     pub fn all_of(name: &str) -> Result<Vec<Arc<Self>>> {
-        let bundle = Repository::from_env().find(name)?;
+        let bundle = find(name)?;
         let config: serde_json::Value = bundle.json("config.json")?;
         if config["kind"] == KIND {
             return Ok(vec![Self::from_bundle(&bundle, None)?]);
@@ -137,7 +139,8 @@ impl LanguageModel {
             |name, from, to, precision| PackedLinear::new(&mut weights, name, from, to, precision);
         let project = |dim| linear("proj", config.hidden_dim, dim, precision);
         let projection = config.projection_dim.map(project).transpose()?;
-        let decoder = linear("decoder", config.dim(), items, Precision::F32)?;
+        let decoder = || linear("decoder", config.dim(), items, Precision::F32);
+        let decoder = (!model.vectors_only).then(decoder).transpose()?;
         weights.finish()?;
         let ids = CharacterIds::new(&dictionary);
         let (name, key) = (name.to_owned(), key.to_owned());
@@ -219,6 +222,11 @@ impl LanguageModel {
         })
     }
 
+    /// From states to scores of the next character.
+    pub(super) fn decoder(&self) -> Result<&PackedLinear> {
+        self.decoder.as_ref().ok_or_else(|| Error::NoDecoder { model: self.name.clone() })
+    }
+
     /// The first state of so many sequences.
     pub(super) fn first_state(&self, sequences: usize) -> Result<RnnState> {
         self.rnn.first_state(sequences).map_err(|source| self.failed(source))
@@ -231,4 +239,4 @@ impl LanguageModel {
 }
 
 /// File of a model's characters.
-pub(super) const DICTIONARY: &str = "dictionary.json";
+pub(crate) const DICTIONARY: &str = "dictionary.json";

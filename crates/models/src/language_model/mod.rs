@@ -18,9 +18,11 @@ mod score;
 pub(crate) mod train;
 
 pub(crate) use config::KIND;
-#[cfg(any(test, feature = "train"))]
+#[cfg(any(test, feature = "train", feature = "convert"))]
 pub(crate) use config::LanguageModelModel;
 pub use config::{LanguageModelConfig, ReadingDirection};
 pub use generate::Sampling;
+#[cfg(feature = "convert")]
+pub(crate) use infer::DICTIONARY;
 pub use infer::LanguageModel;
 pub use score::{TextScore, TextScorer};

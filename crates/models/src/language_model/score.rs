@@ -167,7 +167,7 @@ impl LanguageModel {
                 *at = end;
             }
             let hidden = self.states(&inputs, &lengths, Some(&mut state), Keep::At(&rows));
-            score += self.likelihood(&hidden.map_err(|e| self.failed(e))?, &targets);
+            score += self.likelihood(&hidden.map_err(|e| self.failed(e))?, &targets)?;
         }
         Ok(score)
     }
@@ -213,7 +213,7 @@ impl LanguageModel {
             first += length;
             self.likelihood(&hidden[rows.start * dim..rows.end * dim], &targets[rows])
         };
-        Ok(lengths.into_iter().map(score).collect())
+        lengths.into_iter().map(score).collect()
     }
 
     /// Flair's perplexity of a text: from a zero state, the first character
@@ -227,24 +227,24 @@ impl LanguageModel {
         };
         let inputs = &ids[..ids.len() - 1];
         let hidden = self.states(inputs, &[inputs.len()], None, Keep::Tokens);
-        Ok(self.likelihood(&hidden.map_err(|e| self.failed(e))?, &ids[1..]).perplexity())
+        Ok(self.likelihood(&hidden.map_err(|e| self.failed(e))?, &ids[1..])?.perplexity())
     }
 
     /// Score of predicting `targets` from hidden states, row by row.
-    fn likelihood(&self, hidden: &[f32], targets: &[u32]) -> TextScore {
+    fn likelihood(&self, hidden: &[f32], targets: &[u32]) -> Result<TextScore> {
         let (rows, items) = (targets.len(), self.dictionary().len());
-        let logits = self.decoder.apply(hidden, rows);
+        let logits = self.decoder()?.apply(hidden, rows);
         let nats: Vec<f64> = logits
             .par_chunks_exact(items)
             .zip(targets)
             .map(|(row, &target)| log_sum_exp(row) - f64::from(row[target as usize]))
             .collect();
-        TextScore {
+        Ok(TextScore {
             characters: rows,
             unknown: targets.iter().filter(|id| **id == 0).count(),
             // Summed in one order, whatever the threads.
             nats: nats.iter().sum(),
-        }
+        })
     }
 }
 
@@ -304,6 +304,7 @@ pub(super) mod tests {
             format: FORMAT,
             precision,
             compute: None,
+            vectors_only: false,
             language_model,
             development: None,
         };

@@ -11,8 +11,9 @@ use crate::{
     embeddings::{CharactersConfig, EmbeddingConfig, WordsConfig},
     limits::{
         ConnectionKind, MAX_DIM, MAX_PARTS, cell_name, cell_of_name, count, from_one, is_default,
-        share, stack_problem,
+        is_true, share, stack_problem,
     },
+    quirk::Quirks,
 };
 
 /// Kind of the model in its `config.json`.
@@ -24,8 +25,11 @@ pub(crate) const KIND: &str = "tagger";
 pub struct TaggerConfig {
     /// Units of each direction of the recurrent layers.
     pub hidden_dim: usize,
-    /// Recurrent layers.
+    /// Recurrent layers; 0: none, the scores are made of the embeddings.
     pub layers: usize,
+    /// Whether the recurrent layers also read backward.
+    #[serde(skip_serializing_if = "is_true")]
+    pub bidirectional: bool,
     /// The recurrent cell.
     #[serde(serialize_with = "cell_name", deserialize_with = "cell_of_name")]
     pub cell: CellKind,
@@ -69,6 +73,7 @@ impl Default for TaggerConfig {
         Self {
             hidden_dim: 256,
             layers: 1,
+            bidirectional: true,
             cell: CellKind::Lstm,
             connection: ConnectionKind::None,
             layer_norm: false,
@@ -93,7 +98,7 @@ impl Default for TaggerConfig {
 impl TaggerConfig {
     /// Dimensions of the layer between the embeddings, which have `dim`, and
     /// the recurrent layers, if there is one.
-    pub(super) fn reprojected(&self, dim: usize) -> Option<usize> {
+    pub(crate) fn reprojected(&self, dim: usize) -> Option<usize> {
         self.reprojection.then(|| self.reprojection_dim.unwrap_or(dim))
     }
 
@@ -110,7 +115,7 @@ impl TaggerConfig {
             n_layers: self.layers,
             between: Between { connection: self.connection.into(), layer_norm: self.layer_norm },
             learned_state: self.learned_state,
-            bidirectional: true,
+            bidirectional: self.bidirectional,
         }
     }
 
@@ -126,8 +131,8 @@ impl TaggerConfig {
         if !self.reprojection && self.reprojection_dim.is_some() {
             return Some(("tagger.reprojection_dim", "needs `reprojection = true`".to_owned()));
         }
-        if !count(self.layers, MAX_PARTS) {
-            return Some(("tagger.layers", from_one(MAX_PARTS)));
+        if self.layers > MAX_PARTS {
+            return Some(("tagger.layers", format!("must be 0 to {MAX_PARTS}")));
         }
         if let Some((key, reason)) = stack_problem(&self.rnn(1), self.first_values()) {
             return Some((
@@ -172,6 +177,13 @@ impl TaggerConfig {
             EmbeddingConfig::Words(w) if !count(w.dim, MAX_DIM) => {
                 Some(("tagger.embeddings.dim", from_one(MAX_DIM)))
             }
+            EmbeddingConfig::Words(w)
+                if w.subwords.is_some_and(|shape| shape.problem().is_some()) =>
+            {
+                w.subwords
+                    .and_then(|shape| shape.problem())
+                    .map(|reason| ("tagger.embeddings.subwords", reason))
+            }
             EmbeddingConfig::Words(w) if w.max_vectors == Some(0) => {
                 Some(("tagger.embeddings.max_vectors", "must be at least 1".to_owned()))
             }
@@ -197,6 +209,9 @@ pub(crate) struct TaggerModel {
     /// Number format it is computed with; left out: as they are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) compute: Option<StoredPrecision>,
+    /// What it computes otherwise, for it was made elsewhere.
+    #[serde(default, skip_serializing_if = "Quirks::is_empty")]
+    pub(crate) quirks: Quirks,
     pub(crate) tagger: TaggerConfig,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Layers<Affine, Recurrent> {
     /// Columns of the vectors.
     dim: usize,
     reprojection: Option<Affine>,
-    rnn: Recurrent,
+    rnn: Option<Recurrent>,
     output: Affine,
 }
 
@@ -53,7 +53,10 @@ impl Head {
         let project = |to| linear("reprojection", shape.dim, to, precision);
         let reprojection = shape.reprojected.map(project).transpose()?;
         let output = linear("output", shape.rnn.output_dim(), shape.n_tags, Precision::F32)?;
-        let rnn = PackedRnn::new(weights, "rnn", shape.rnn, precision)?;
+        let rnn = match shape.rnn.n_layers {
+            0 => None,
+            _ => Some(PackedRnn::new(weights, "rnn", shape.rnn, precision)?),
+        };
         let device = weights.device().clone();
         let layers = Layers { device, dim: shape.dim, reprojection, rnn, output };
         Ok(Self::Packed(Box::new(layers)))
@@ -66,7 +69,10 @@ impl Head {
         let project = |to| linear("reprojection", shape.dim, to, precision);
         let reprojection = shape.reprojected.map(project).transpose()?;
         let output = linear("output", shape.rnn.output_dim(), shape.n_tags, Precision::F32)?;
-        let rnn = Rnn::from_weights(weights, "rnn", shape.rnn, precision)?;
+        let rnn = match shape.rnn.n_layers {
+            0 => None,
+            _ => Some(Rnn::from_weights(weights, "rnn", shape.rnn, precision)?),
+        };
         let layers = Layers { device, dim: shape.dim, reprojection, rnn, output };
         Ok(Self::OnDevice(Box::new(layers)))
     }
@@ -83,8 +89,9 @@ impl Head {
             Self::Packed(layers) => {
                 let Layers { reprojection, rnn, output, .. } = &**layers;
                 let projected = reprojection.as_ref().map(|layer| layer.apply(vectors, tokens));
-                let hidden = rnn.apply(projected.as_deref().unwrap_or(vectors), lengths)?;
-                Ok(output.apply(&hidden, tokens))
+                let x = projected.as_deref().unwrap_or(vectors);
+                let hidden = rnn.as_ref().map(|rnn| rnn.apply(x, lengths)).transpose()?;
+                Ok(output.apply(hidden.as_deref().unwrap_or(x), tokens))
             }
             Self::OnDevice(layers) => {
                 let Layers { device, dim, reprojection, rnn, output } = &**layers;
@@ -92,9 +99,11 @@ impl Head {
                 if let Some(reprojection) = reprojection {
                     x = reprojection.forward(&x)?;
                 }
-                // Nothing is dropped, so nothing is drawn.
-                let hidden = rnn.forward(&x, lengths, 0.0, &mut Rng::new(0, "", 0))?.hidden;
-                Ok(output.forward(&hidden)?.flatten_all()?.to_vec1()?)
+                if let Some(rnn) = rnn {
+                    // Nothing is dropped, so nothing is drawn.
+                    x = rnn.forward(&x, lengths, 0.0, &mut Rng::new(0, "", 0))?.hidden;
+                }
+                Ok(output.forward(&x)?.flatten_all()?.to_vec1()?)
             }
         }
     }

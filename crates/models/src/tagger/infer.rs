@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glossator_hub::{Bundle, Repository};
+use glossator_hub::Bundle;
 use glossator_nn::{Crf, Precision, Weights};
 use glossator_text::{Annotation, Dictionary, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{language_models, write_all},
+    find::find,
     stored,
 };
 
@@ -39,7 +40,7 @@ pub struct Tagger {
 /// From emission scores to labels.
 enum Decoder {
     /// The best sequence; also of a softmax over the tags of a scheme, where
-    /// all transitions weigh the same but must be legal.
+    /// all transitions weigh the same but must be legal, if the model says so.
     Crf(Crf),
     /// Each word by itself.
     Softmax,
@@ -66,7 +67,7 @@ impl Tagger {
     /// # Errors
     /// As [`Tagger::load`].
     pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Self> {
-        Self::from_bundle(&Repository::from_env().find(name)?, compute)
+        Self::from_bundle(&find(name)?, compute)
     }
 
     /// Loads a model from an archive (`tar` of its folder) in memory.
@@ -87,7 +88,8 @@ impl Tagger {
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
         }
-        if let Some(problem) = Labels::new(&model.labels, model.scheme).problem() {
+        let labels = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
+        if let Some(problem) = labels.problem() {
             return Err(bundle.damaged("config.json", problem).into());
         }
         let own = compute.precision(model.compute.unwrap_or(model.precision));
@@ -103,7 +105,7 @@ impl Tagger {
         let named = |source| Error::of_weights(bundle.name(), source);
         let mut embeddings = Vec::new();
         for ((index, config), dictionary) in configs.iter().enumerate().zip(dictionaries) {
-            let made = config.build(index, dictionary, &models, &mut weights, own);
+            let made = config.build(index, dictionary, &models, &mut weights, own, &model.quirks);
             embeddings.push(made.map_err(named)?);
         }
         Self::assemble(bundle.name(), model, embeddings, weights, own).map_err(named)
@@ -132,7 +134,7 @@ impl Tagger {
         precision: Precision,
     ) -> glossator_nn::Result<Self> {
         let (config, n_tags) = (&model.tagger, model.labels.len());
-        let labels = Labels::new(&model.labels, model.scheme);
+        let labels = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
         let dim = embeddings.iter().map(|e| e.dim()).sum();
         let reprojected = config.reprojected(dim);
         let rnn = config.rnn(reprojected.unwrap_or(dim));
@@ -310,6 +312,39 @@ impl Tagger {
                 Ok(self.labels.annotation(&path, &crf.posterior(emissions)?))
             }
         }
+    }
+}
+
+/// What a tagger computes of a sentence on its way to labels.
+#[cfg(all(test, feature = "convert"))]
+pub(crate) struct Inside {
+    pub(crate) vectors: Vec<f32>,
+    pub(crate) emissions: Vec<f32>,
+    pub(crate) path: Vec<usize>,
+    /// Score of the path, and logarithm of the sum over all paths, of a CRF.
+    pub(crate) scores: Option<(f64, f64)>,
+}
+
+#[cfg(all(test, feature = "convert"))]
+impl Tagger {
+    pub(crate) fn inside(&self, sentence: &Sentence) -> Result<Inside> {
+        let batch = TokenBatch::new([sentence]);
+        let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
+        let mut vectors = vec![0.0; batch.tokens.len() * dim];
+        write_all(&self.embeddings, &batch, &mut vectors)?;
+        let emissions = self.head.emissions(&vectors, &batch.lengths)?;
+        let n = self.labels.len();
+        let (path, scores) = match &self.decoder {
+            Decoder::Softmax => {
+                (emissions.chunks_exact(n).map(|row| softmax_best(row).0).collect(), None)
+            }
+            Decoder::Crf(crf) => {
+                let (path, score) = crf.viterbi(&emissions).map_err(glossator_nn::Error::from)?;
+                let posterior = crf.posterior(&emissions).map_err(glossator_nn::Error::from)?;
+                (path, Some((score, posterior.log_z())))
+            }
+        };
+        Ok(Inside { vectors, emissions, path, scores })
     }
 }
 

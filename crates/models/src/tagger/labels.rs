@@ -10,12 +10,19 @@ use glossator_text::{
     tags::{self, Scheme},
 };
 
+use super::majority;
+use crate::quirk::{Quirk, Quirks};
+
 /// The tags of a layer, by number.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Labels {
     tags: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, usize>,
     scheme: Option<Scheme>,
+    /// Whether any tag may follow any other.
+    is_free: bool,
+    /// Whether spans are read as [`Quirk::MajoritySpans`] says.
+    by_majority: bool,
 }
 
 impl Labels {
@@ -24,9 +31,18 @@ impl Labels {
         Self::of(tags.iter().map(|tag| tag.as_str().into()).collect(), scheme)
     }
 
+    /// The same with the quirks of a model.
+    pub(crate) fn with_quirks(self, quirks: &Quirks) -> Self {
+        Self {
+            is_free: quirks.contains(&Quirk::AnyTransition),
+            by_majority: quirks.contains(&Quirk::MajoritySpans),
+            ..self
+        }
+    }
+
     fn of(tags: Vec<Arc<str>>, scheme: Option<Scheme>) -> Self {
         let numbers = tags.iter().cloned().zip(0..).collect();
-        Self { tags, numbers, scheme }
+        Self { tags, numbers, scheme, is_free: false, by_majority: false }
     }
 
     /// What is wrong with the tags, if anything.
@@ -47,6 +63,9 @@ impl Labels {
         }
         if !self.numbers.contains_key("O") {
             return Some("its labels lack `O`".to_owned());
+        }
+        if self.is_free && self.by_majority {
+            return None;
         }
         let legal = |tag: &&Arc<str>| {
             let (prefix, class) = tags::parse(tag);
@@ -96,7 +115,9 @@ impl Labels {
 
     /// Which tags may follow each other: all, or those of the scheme.
     pub(crate) fn mask(&self) -> Mask {
-        let Some(scheme) = self.scheme else { return Mask::all(self.len()) };
+        let Some(scheme) = self.scheme.filter(|_| !self.is_free) else {
+            return Mask::all(self.len());
+        };
         let name = |tag: Option<usize>| tag.map(|tag| &*self.tags[tag]);
         Mask::new(self.len(), |from, to| tags::allowed(scheme, name(from), name(to)))
     }
@@ -117,7 +138,11 @@ impl Labels {
             return self.words(path.iter().enumerate().map(marginal));
         }
         let names: Vec<&str> = path.iter().map(|&tag| &*self.tags[tag]).collect();
-        let spans = tags::spans(&names).into_iter().map(|span| {
+        let spans = match self.by_majority {
+            true => majority::spans(&names),
+            false => tags::spans(&names),
+        };
+        let spans = spans.into_iter().map(|span| {
             let tags = &path[span.tokens.clone()];
             let continues = |next: usize| self.continues(span.label, next);
             let score = posterior.span(span.tokens.start, tags, continues) as f32;

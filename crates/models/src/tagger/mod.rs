@@ -9,10 +9,13 @@ mod config;
 mod head;
 mod infer;
 mod labels;
+mod majority;
 #[cfg(feature = "train")]
 pub mod train;
 
 pub use config::TaggerConfig;
 pub(crate) use config::{KIND, TaggerModel};
+#[cfg(all(test, feature = "convert"))]
+pub(crate) use infer::Inside;
 pub use infer::Tagger;
 pub(crate) use labels::Labels;

@@ -1,6 +1,6 @@
 //! The translator at work: encoder and single steps of the decoder.
 
-use glossator_hub::{Bundle, Repository};
+use glossator_hub::Bundle;
 use glossator_nn::{
     Device, Keep, Memory, PackedAttention, PackedLinear, PackedRnn, Precision, RnnInput, RnnState,
     Weights, embed, tanh,
@@ -10,7 +10,7 @@ use super::{
     BridgeKind, KIND, TiedKind, TranslatorConfig, TranslatorModel,
     subwords::{Subwords, TOKENIZER},
 };
-use crate::{Compute, Error, Result, stored};
+use crate::{Compute, Error, Result, find::find, stored};
 
 /// Values of the decoder's input side for all subwords, up to which it is
 /// computed once at loading.
@@ -76,7 +76,7 @@ impl Translator {
     /// # Errors
     /// As [`Translator::load`], and if a GPU is to compute.
     pub fn load_in(name: &str, compute: impl Into<Compute>) -> Result<Self> {
-        Self::from_bundle(&Repository::from_env().find(name)?, compute)
+        Self::from_bundle(&find(name)?, compute)
     }
 
     /// Loads a model from an archive (`tar` of its folder) in memory.

@@ -59,6 +59,11 @@ impl Compression {
     }
 }
 
+/// Whether a file that starts so is compressed.
+pub(super) fn begins(start: &[u8]) -> bool {
+    Compression::ALL.iter().any(|kind| kind.has_magic(|magic| start.starts_with(magic)))
+}
+
 /// The content of `input`, decompressed if its first bytes or the ending of
 /// `path` say that it is compressed.
 ///

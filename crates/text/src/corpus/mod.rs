@@ -168,5 +168,29 @@ pub fn text_lines(path: &Path) -> Result<impl Iterator<Item = Result<String>>> {
     }))
 }
 
+/// Whether a file is compressed in a way that is read here.
+///
+/// # Errors
+/// If it cannot be opened or read.
+pub fn is_compressed(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|source| Error::read(path, source))?;
+    file.take(8).read_to_end(&mut start).map_err(|source| Error::read(path, source))?;
+    Ok(compressed::begins(&start))
+}
+
+/// The content of a file, decompressed if it is compressed.
+///
+/// # Errors
+/// If it cannot be opened or read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|source| Error::read(path, source))?;
+    let mut bytes = Vec::new();
+    compressed::decompressed(Box::new(file), path)
+        .and_then(|mut input| input.read_to_end(&mut bytes))
+        .map_err(|source| Error::read(path, source))?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use glossator_hub::{FORMAT, Repository};
+use glossator_hub::FORMAT;
 use glossator_nn::Weights;
 use glossator_text::{
     Dictionary,
@@ -12,6 +12,7 @@ use glossator_text::{
 
 use crate::{
     Error, LanguageModelRunConfig, Result,
+    find::find,
     language_model::{
         KIND, LanguageModel, LanguageModelConfig, LanguageModelModel, ReadingDirection,
         infer::DICTIONARY,
@@ -62,6 +63,7 @@ impl Start {
             format: FORMAT,
             precision: config.model.precision,
             compute: config.model.compute,
+            vectors_only: false,
             language_model,
             development: None,
         };
@@ -75,7 +77,7 @@ fn from_model(
     config: &LanguageModelRunConfig,
     name: &str,
 ) -> Result<(LanguageModelConfig, Dictionary, Weights)> {
-    let bundle = Repository::from_env().find(name)?;
+    let bundle = find(name)?;
     // A model that cannot be loaded is refused here, with its name.
     LanguageModel::from_bundle(&bundle, None)?;
     let model: LanguageModelModel = bundle.config(KIND)?;
@@ -98,6 +100,9 @@ fn from_model(
         return refused(format!(
             "it reads {reads}: set language_model.direction to \"{reads}\" to train on from it"
         ));
+    }
+    if model.vectors_only {
+        return refused("it has no decoder, without which there is nothing to train".to_owned());
     }
     if config.data.dictionary.is_some() {
         return refused("it has a dictionary of its own: leave data.dictionary out".to_owned());

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use glossator_hub::Repository;
 use glossator_nn::{Device, ParamSet, Weights};
 use glossator_text::tags::{self, Scheme};
 
@@ -10,6 +9,8 @@ use super::data::{Corpora, gold_columns};
 use crate::{
     Error, Result, TaggerConfig, TaggerRunConfig,
     embeddings::{EmbeddingConfig, Prepared, cache::VectorCache},
+    find::find,
+    quirk::{Quirk, Quirks},
     stored,
     tagger::{KIND, Labels, Tagger, TaggerModel},
 };
@@ -21,6 +22,8 @@ pub(super) struct Start {
     pub(super) embeddings: Vec<Prepared>,
     /// Weights of the model that is trained on from.
     weights: Weights,
+    /// What the model computes otherwise than one made here.
+    pub(super) quirks: Quirks,
     /// What of that model could not be taken over.
     pub(super) made_anew: Option<String>,
 }
@@ -50,7 +53,8 @@ impl Start {
             *embedding = prepared.config.clone();
             embeddings.push(prepared);
         }
-        Ok(Self { tagger, labels, embeddings, weights: Weights::new(), made_anew: None })
+        let (weights, quirks) = (Weights::new(), Quirks::new());
+        Ok(Self { tagger, labels, embeddings, weights, quirks, made_anew: None })
     }
 
     /// Takes architecture, dictionaries and weights of a model; its labels
@@ -63,12 +67,13 @@ impl Start {
         cache: &Arc<VectorCache>,
         device: &Device,
     ) -> Result<Self> {
-        let bundle = Repository::from_env().find(name)?;
+        let bundle = find(name)?;
         // A model that cannot be loaded is refused here, with its name.
         Tagger::from_bundle(&bundle, None)?;
         let model: TaggerModel = bundle.config(KIND)?;
-        let labels = labels(config, corpora, model.tagger.scheme)?;
-        let own = Labels::new(&model.labels, model.scheme);
+        refuse_quirks(name, &model.quirks)?;
+        let labels = labels(config, corpora, model.tagger.scheme)?.with_quirks(&model.quirks);
+        let own = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
         let suffice = labels.names().iter().all(|tag| own.number(tag).is_some());
         let keep = own.scheme() == labels.scheme() && suffice;
         let of_labels = |name: &str| name.starts_with("output.") || name.starts_with("crf.");
@@ -88,7 +93,8 @@ impl Start {
         let made_anew = (!keep).then(|| {
             format!("the data has labels that {name} lacks: its weights of labels were made anew")
         });
-        Ok(Self { tagger, labels, embeddings, weights, made_anew })
+        let quirks = model.quirks;
+        Ok(Self { tagger, labels, embeddings, weights, quirks, made_anew })
     }
 
     /// Overwrites parameters by the model's, where name and size agree.
@@ -101,6 +107,18 @@ impl Start {
         }
         Ok(())
     }
+}
+
+/// Refuses a model that computes what training does not.
+fn refuse_quirks(name: &str, quirks: &Quirks) -> Result<()> {
+    let trains = |quirk: &&Quirk| matches!(quirk, Quirk::AnyTransition | Quirk::MajoritySpans);
+    let Some(quirk) = quirks.iter().find(|quirk| !trains(quirk)) else { return Ok(()) };
+    let problem = format!(
+        "it cannot be trained further, for it was made by another toolkit: {}; convert it \
+         without such quirks (`gloss convert --without-quirks`)",
+        quirk.description()
+    );
+    Err(Error::Config { path: name.into(), line: None, problem })
 }
 
 /// The labels of the training data: spans if they look like it.

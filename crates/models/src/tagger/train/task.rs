@@ -42,7 +42,7 @@ pub(super) struct TaggerTask<'a> {
     params: ParamSet,
     embeddings: Vec<Box<dyn TrainedEmbedding>>,
     reprojection: Option<Linear>,
-    rnn: Rnn,
+    rnn: Option<Rnn>,
     output: Linear,
     transitions: Option<Var>,
 }
@@ -74,7 +74,10 @@ impl<'a> TaggerTask<'a> {
         };
         let shape = tagger.rnn(reprojected.unwrap_or(dim));
         let first = tagger.first_values();
-        let rnn = Rnn::new(&mut params, "rnn", shape, first, rng)?.in_precision(precision);
+        let rnn = match shape.n_layers {
+            0 => None,
+            _ => Some(Rnn::new(&mut params, "rnn", shape, first, rng)?.in_precision(precision)),
+        };
         let n = labels.len();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
         let transitions = match tagger.crf {
@@ -99,6 +102,7 @@ impl<'a> TaggerTask<'a> {
             labels: labels.names(),
             precision: config.model.precision,
             compute: config.model.compute,
+            quirks: start.quirks,
             tagger,
         };
         let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
@@ -147,7 +151,10 @@ impl<'a> TaggerTask<'a> {
         let tagger = &self.model.tagger;
         let (lengths, p) = (&batch.lengths, tagger.locked_dropout);
         let x = self.vectors(batch, tagger.word_dropout, p, rng)?;
-        let hidden = self.rnn.forward(&x, lengths, p, rng)?.hidden;
+        let hidden = match &self.rnn {
+            Some(rnn) => rnn.forward(&x, lengths, p, rng)?.hidden,
+            None => x,
+        };
         Ok(self.output.forward(&dropout::locked(&hidden, lengths, p, rng)?)?)
     }
 
@@ -226,10 +233,11 @@ impl Task for TaggerTask<'_> {
     }
 
     fn gradient_flow(&self) -> Result<Vec<Vec<f64>>, BoxError> {
+        let Some(rnn) = &self.rnn else { return Ok(Vec::new()) };
         let batch = TokenBatch::new(self.corpora.dev.iter().take(FLOW_SENTENCES));
         let rng = &mut Rng::new(self.config.seed, "gradient flow", 0);
         let x = self.vectors(&batch, 0.0, 0.0, rng)?;
-        Ok(self.rnn.gradient_flow(&x, &batch.lengths)?)
+        Ok(rnn.gradient_flow(&x, &batch.lengths)?)
     }
 
     fn params(&self) -> &ParamSet {

@@ -1,12 +1,14 @@
 //! What the training of a translator starts from: subwords, ids, first weights.
 
-use glossator_hub::{FORMAT, Repository};
+use glossator_hub::FORMAT;
 use glossator_nn::Weights;
 use rayon::prelude::*;
 
 use super::data::{Corpora, Pairs};
 use crate::{
-    Error, Result, TranslatorConfig, TranslatorRunConfig, stored,
+    Error, Result, TranslatorConfig, TranslatorRunConfig,
+    find::find,
+    stored,
     translator::{
         KIND, Translator, TranslatorModel,
         subwords::{Subwords, TOKENIZER},
@@ -104,7 +106,7 @@ fn from_model(
     config: &TranslatorRunConfig,
     name: &str,
 ) -> Result<(TranslatorModel, Subwords, Weights)> {
-    let bundle = Repository::from_env().find(name)?;
+    let bundle = find(name)?;
     // A model that cannot be loaded is refused here, with its name.
     Translator::from_bundle(&bundle, None)?;
     let TranslatorModel { translator, mut subwords, .. } = bundle.config(KIND)?;

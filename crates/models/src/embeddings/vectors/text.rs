@@ -5,25 +5,31 @@ use std::path::Path;
 
 use glossator_text::{Dictionary, corpus};
 
+use super::WordVectors;
 use crate::{Error, Result, limits::MAX_DIM};
 
-/// Given vectors: row 0 is zero and stands for unknown words.
-pub(crate) struct WordVectors {
-    pub(crate) dictionary: Dictionary,
+/// Rows as they are read: row 0 is zero and stands for unknown words.
+struct Table {
+    dictionary: Dictionary,
     /// `[words + 1, dim]`
-    pub(crate) values: Vec<f32>,
-    pub(crate) dim: usize,
+    values: Vec<f32>,
+    dim: usize,
 }
 
-/// Reads a file of vectors, plain or compressed, at most `max` words of it.
-pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
+impl From<Table> for WordVectors {
+    fn from(table: Table) -> Self {
+        Self::of_values(table.dictionary, table.values.into(), table.dim, None)
+    }
+}
+
+/// Reads a file of text, at most `max` words of it.
+pub(super) fn read(path: &Path, max: usize) -> Result<WordVectors> {
     let problem = |line: usize, problem: String| Error::Data {
         path: path.to_owned(),
         line: Some(line),
         problem,
     };
-    let mut vectors =
-        WordVectors { dictionary: Dictionary::with_unknown(), values: Vec::new(), dim: 0 };
+    let mut vectors = Table { dictionary: Dictionary::with_unknown(), values: Vec::new(), dim: 0 };
     let mut promised = None;
     let mut rows = 0;
     for (number, line) in corpus::text_lines(path)?.enumerate() {
@@ -42,8 +48,8 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
             (promised, vectors.dim) = (Some(header.0), header.1);
             continue;
         }
-        if max.is_some_and(|max| rows >= max) {
-            return Ok(vectors);
+        if rows >= max {
+            return Ok(vectors.into());
         }
         if vectors.dim == 0 {
             vectors.dim = line.split(' ').count() - 1;
@@ -65,7 +71,7 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
             format!("the first line promises {words} words, the file has {rows}: is it cut?"),
         )),
         _ if rows == 0 => Err(problem(1, "the file holds no vectors".to_owned())),
-        _ => Ok(vectors),
+        _ => Ok(vectors.into()),
     }
 }
 
@@ -96,7 +102,7 @@ fn split_row(line: &str, dim: usize) -> Result<(&str, Vec<f32>), String> {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str, max: Option<usize>) -> Result<WordVectors> {
+    fn read_text(text: &str, max: usize) -> Result<WordVectors> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.vec");
         std::fs::write(&path, text).unwrap();
@@ -106,19 +112,19 @@ mod tests {
     #[test]
     fn both_forms_give_the_same_rows() {
         for text in ["2 3\na 1 2 3\nb 4 5 6\n", "a 1 2 3\nb 4 5 6"] {
-            let vectors = read_text(text, None).unwrap();
+            let vectors = read_text(text, usize::MAX).unwrap();
             assert_eq!(vectors.dim, 3);
-            assert_eq!(vectors.values, [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            assert_eq!(vectors.values(), [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
             assert_eq!(vectors.dictionary.id("b"), 2);
         }
-        assert_eq!(read_text("2 3\na 1 2 3\nb 4 5 6\n", Some(1)).unwrap().dictionary.len(), 2);
+        assert_eq!(read_text("2 3\na 1 2 3\nb 4 5 6\n", 1).unwrap().dictionary.len(), 2);
     }
 
     #[test]
     fn words_with_spaces_repeated_words_and_blank_lines_are_read() {
-        let vectors = read_text("4 2\na 1 2\n. . . 3 4\na 5 6\n<unk> 7 8\n\n", None).unwrap();
+        let vectors = read_text("4 2\na 1 2\n. . . 3 4\na 5 6\n<unk> 7 8\n\n", usize::MAX).unwrap();
         assert_eq!(vectors.dictionary.iter().collect::<Vec<_>>(), ["<unk>", "a", ". . ."]);
-        assert_eq!(vectors.values, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(vectors.values(), [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
     }
 
     #[test]
@@ -131,7 +137,7 @@ mod tests {
             ("", "v.vec:1: the file holds no vectors"),
             ("2 18446744073709551615\na 1 2\n", "v.vec:1: 18446744073709551615 dimensions"),
         ] {
-            let Err(error) = read_text(text, None) else { panic!("{text} was read") };
+            let Err(error) = read_text(text, usize::MAX) else { panic!("{text} was read") };
             assert!(error.to_string().contains(place), "{error}");
         }
     }
