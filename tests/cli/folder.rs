@@ -61,6 +61,8 @@ impl Folder {
         command.current_dir(self.0.path()).args(args);
         command.env("GLOSSATOR_CACHE", self.path("cache"));
         command.env_remove("GLOSSATOR_LOG").env_remove("NO_COLOR");
+        command.env("HOME", self.path("home")).env_remove("HF_HOME");
+        command.env_remove("HF_TOKEN").env_remove("HF_ENDPOINT");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

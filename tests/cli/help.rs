@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "tag",
     "embed",
     "train",
@@ -10,6 +10,7 @@ const VERBS: [&str; 10] = [
     "generate",
     "init",
     "check",
+    "fetch",
     "models",
     "bench",
     "completions",

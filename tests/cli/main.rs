@@ -2,12 +2,15 @@
 
 mod bench;
 mod check;
+mod convert;
 mod corpus;
 mod device;
 mod distance;
 mod embed;
 mod eval;
 mod failures;
+#[cfg(feature = "network")]
+mod fetch;
 mod folder;
 mod formats;
 mod help;
@@ -15,6 +18,10 @@ mod init;
 mod language_models;
 mod models;
 mod resume;
+#[cfg(feature = "network")]
+#[expect(dead_code, reason = "the tests of the library use more of it")]
+#[path = "../hub/server.rs"]
+mod server;
 mod streams;
 mod tag;
 mod train;

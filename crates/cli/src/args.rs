@@ -26,6 +26,7 @@ Examples:
 const AFTER: &str = "\
 Environment:
   GLOSSATOR_CACHE  folder of models that -m finds by name
+  HF_TOKEN         what the hub knows you by, for fetch; HF_ENDPOINT: another hub
   GLOSSATOR_LOG    text, json, quiet or info, or several with commas between
   NO_COLOR         no colours, unless --color always
 

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io};
 
 use glossator::{
     Error,
-    errors::{ModelError, TextError, TrainingError},
+    errors::{ConvertError, ModelError, TextError, TrainingError},
 };
 
 use crate::log::Log;
@@ -79,8 +79,8 @@ fn code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<TrainingError>() {
         return of_training(error);
     }
-    if cause.is::<ModelError>() {
-        return Some(MODEL);
+    if let Some(error) = cause.downcast_ref::<ModelError>() {
+        return Some(of_hub(error));
     }
     if cause.is::<BadData>() {
         return Some(DATA);
@@ -90,15 +90,32 @@ fn code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
 
 fn of_models(error: &Error) -> Option<u8> {
     match error {
-        Error::Hub(_) | Error::Model { .. } | Error::Ensemble { .. } | Error::Layer(_) => {
-            Some(MODEL)
-        }
+        Error::Hub(error) => Some(of_hub(error)),
+        Error::Convert(error) => Some(of_convert(error)),
+        Error::Model { .. } | Error::Ensemble { .. } | Error::Layer(_) => Some(MODEL),
+        Error::NoDecoder { .. } => Some(MODEL),
         Error::Text(error) => Some(of_text(error)),
         Error::Config { .. } | Error::ConfigFile { .. } | Error::Resume { .. } => Some(USAGE),
         Error::Data { .. } => Some(DATA),
         Error::Train(error) => of_training(error),
         Error::Write { .. } => Some(IO),
         _ => None,
+    }
+}
+
+fn of_convert(error: &ConvertError) -> u8 {
+    match error {
+        ConvertError::Exists { .. } => USAGE,
+        error if error.is_io() => IO,
+        _ => MODEL,
+    }
+}
+
+fn of_hub(error: &ModelError) -> u8 {
+    match error {
+        error if error.is_io() => IO,
+        error if error.is_usage() => USAGE,
+        _ => MODEL,
     }
 }
 
@@ -155,6 +172,20 @@ mod tests {
         {
             assert_eq!(code(&error.into()), want);
         }
+    }
+
+    #[test]
+    fn errors_of_models_and_of_the_network_are_told_apart() {
+        let hub = |error: ModelError| [code(&Error::from(error).into())];
+        let (name, place, problem) = ("x".to_owned(), "x".to_owned(), String::new());
+        assert_eq!(hub(ModelError::Refused { place, problem: problem.clone() }), [MODEL]);
+        assert_eq!(
+            hub(ModelError::Taken { name: name.clone(), problem: problem.clone() }),
+            [USAGE]
+        );
+        assert_eq!(hub(ModelError::Write { path: path(), source: missing() }), [IO]);
+        assert_eq!(code(&ModelError::Network { url: name, problem }.into()), IO);
+        assert_eq!(code(&ModelError::NoCache.into()), USAGE);
     }
 
     #[test]

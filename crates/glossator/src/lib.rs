@@ -43,12 +43,29 @@ pub use glossator_text::{
 
 /// Finding and inspecting models.
 pub mod models {
-    pub use glossator_hub::{Bundle, Entry, Error, Origin, Repository};
+    #[cfg(feature = "network")]
+    pub use glossator_hub::remote::{
+        ENDPOINT, Event, Fetched, Hub, HubOptions, Token, Wanted, fetch,
+    };
+    pub use glossator_hub::{
+        Bundle, Entry, Error, Origin, Repository, Source, SourceFile, SourceKind, Verified,
+    };
+}
+
+/// Models of other toolkits: into this one's format, and out of it.
+#[cfg(feature = "convert")]
+pub mod convert {
+    pub use glossator_models::{
+        Quirk,
+        convert::{Conversion, ConvertOptions, convert, to_flair},
+    };
 }
 
 /// Errors of the parts, for those who tell them apart.
 pub mod errors {
     pub use glossator_hub::Error as ModelError;
+    #[cfg(feature = "convert")]
+    pub use glossator_models::convert::Error as ConvertError;
     pub use glossator_text::Error as TextError;
     #[cfg(feature = "train")]
     pub use glossator_train::Error as TrainingError;

@@ -3,8 +3,11 @@
 mod bench;
 mod check;
 mod completions;
+mod convert;
 mod embed;
 mod eval;
+#[cfg(feature = "network")]
+mod fetch;
 mod generate;
 mod init;
 mod models;
@@ -27,6 +30,9 @@ pub enum Verb {
     Generate(generate::Args),
     Init(init::Args),
     Check(check::Args),
+    Convert(convert::Args),
+    #[cfg(feature = "network")]
+    Fetch(fetch::Args),
     Models(models::Args),
     Bench(bench::Args),
     Completions(completions::Args),
@@ -47,7 +53,10 @@ impl Verb {
             Verb::Generate(args) => generate::run(&args, log),
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args, log),
-            Verb::Models(args) => models::run(&args),
+            Verb::Convert(args) => convert::run(&args, log),
+            #[cfg(feature = "network")]
+            Verb::Fetch(args) => fetch::run(&args, log),
+            Verb::Models(args) => models::run(&args, log),
             Verb::Bench(args) => bench::run(&args, log),
             Verb::Completions(args) => completions::run(&args),
         }

@@ -1,6 +1,6 @@
 //! Guides, one page each: [training] a tagger, [language models](language_models),
-//! [embeddings] that are made of them, [translation], recurrent [cells], [speed], and
-//! [gpus].
+//! [embeddings] that are made of them, [translation], recurrent [cells], [speed],
+//! [gpus], models of a [hub], and models of [Flair](flair).
 
 #[doc = include_str!("training.md")]
 pub mod training {}
@@ -20,6 +20,12 @@ pub mod cells {}
 
 #[doc = include_str!("gpus.md")]
 pub mod gpus {}
+
+#[doc = include_str!("hub.md")]
+pub mod hub {}
+
+#[doc = include_str!("flair.md")]
+pub mod flair {}
 
 #[doc = include_str!("speed.md")]
 pub mod speed {}

@@ -1,0 +1,51 @@
+//! `gloss convert`, and checkpoints where a model is wanted.
+
+use std::path::PathBuf;
+
+use crate::folder::Folder;
+
+/// A tagger of Flair, small and random.
+fn checkpoint(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/flair");
+    path.join(format!("{name}.pt")).display().to_string()
+}
+
+const TEXT: &str = "Ada visited Berlin .\nThe house in 10-27\n";
+
+#[test]
+fn a_checkpoint_of_flair_labels_text_as_it_is_and_converted() {
+    let folder = Folder::new();
+    let file = checkpoint("ner-stacked");
+    folder.gloss(&["convert", &file, "-o", "tagger"]).ok();
+    let tag = |model: &str| {
+        folder.pipe(&["tag", "-q", "--from", "tokens", "--to", "jsonl", "-m", model], TEXT).ok()
+    };
+    let converted = tag("./tagger");
+    assert_eq!(converted.lines().count(), 2);
+    assert_eq!(tag(&file), converted);
+    // From the cache, where it is now.
+    assert_eq!(tag(&file), converted);
+    let card = folder.gloss(&["models", "show", "./tagger"]).ok();
+    assert!(card.contains("any tag may follow any other"), "{card}");
+    folder.gloss(&["convert", "./tagger", "--to", "flair", "-o", "back.pt"]).ok();
+    assert_eq!(tag("./back.pt"), converted);
+}
+
+#[test]
+fn what_cannot_be_converted_is_refused_and_leaves_nothing() {
+    let folder =
+        Folder::new().with("text.pt", "no checkpoint at all").with("words.tokens", "to be\n");
+    let file = checkpoint("lm-forward");
+    folder.gloss(&["convert", "text.pt", "-o", "out"]).fails(4);
+    folder.gloss(&["convert", "absent.pt", "-o", "out"]).fails(5);
+    folder.gloss(&["convert", &file]).fails(2);
+    folder.gloss(&["convert", &file, "-o", "out"]).ok();
+    folder.gloss(&["convert", &file, "-o", "out"]).fails(2);
+    folder.gloss(&["convert", &file, "-o", "new", "--to", "flair", "--without-quirks"]).fails(2);
+    folder.gloss(&["convert", "en-ner", "-o", "new.pt", "--to", "flair"]).fails(4);
+    assert!(!folder.path("new.pt").exists() && !folder.path("new").exists());
+    // A model without a decoder gives vectors, but scores nothing.
+    folder.gloss(&["convert", &checkpoint("lm-no-decoder"), "-o", "vectors"]).ok();
+    folder.gloss(&["embed", "-q", "-m", "./vectors", "--to", "jsonl", "words.tokens"]).ok();
+    folder.gloss(&["generate", "-q", "-m", "./vectors"]).fails(4);
+}
