@@ -104,17 +104,25 @@ fn models_rm_removes_nothing_else() {
 }
 
 #[test]
-fn a_checkpoint_is_said_to_need_conversion() {
+fn a_checkpoint_is_named_where_a_model_is_or_converted() {
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flair/ner-stacked.pt");
+    let checkpoint = fs::read(fixture).expect("a checkpoint");
     let folder = Folder::new();
-    let hub = FakeHub::new(&Commit::new([("pytorch_model.bin", &b"weights"[..])]));
+    let hub = FakeHub::new(&Commit::new([("pytorch_model.bin", &*checkpoint)]));
     let run = fetch(&folder, &hub, &[]);
     let path = folder.path("cache/name/pytorch_model.bin");
-    let next = format!("gloss convert {} -o DIR", path.display());
-    assert!(run.err.contains(&next), "{}", run.err);
+    let next = format!("`gloss convert {} -o DIR`", path.display());
+    assert!(run.err.contains(&next) && run.err.contains("`-m name`"), "{}", run.err);
     run.ok();
+    assert!(fs::read(path).expect("a file") == checkpoint);
+    let tagged = |model| folder.pipe(&["tag", "-q", "-m", model], "Nora left Turin.").ok();
+    assert_eq!(tagged("name"), tagged(fixture));
     let list = folder.gloss(&["models"]).ok();
     let row = list.lines().find(|line| line.starts_with("name ") && line.contains("cache"));
-    assert!(row.is_some_and(|row| row.contains("checkpoint") && row.ends_with("7 B")), "{list}");
+    assert!(
+        row.is_some_and(|row| row.contains("checkpoint") && row.ends_with("20.2 kB")),
+        "{list}"
+    );
     assert!(folder.gloss(&["models", "show", "name"]).ok().contains("to be converted"));
     assert!(folder.gloss(&["models", "verify"]).ok().contains("name: ok, 1 file"));
 }
@@ -238,7 +246,7 @@ fn of_two_fetches_at_once_one_waits() {
     let (go_on, may_go_on) = mpsc::channel();
     let gate = Mutex::new((begun, may_go_on));
     let hub = FakeHub::with_faults(&commit, move |request, right| {
-        if is_weights(request) {
+        if is_weights(request) && request.earlier == 0 {
             let (begun, may_go_on) = &*gate.lock().expect("the gate");
             begun.send(()).expect("a test");
             may_go_on.recv().expect("a test");

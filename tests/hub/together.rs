@@ -15,9 +15,9 @@ fn the_second_waits_and_finds_it_done() {
     let (begun, has_begun) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let gate = Mutex::new((begun, may_go_on));
-    // The weights come only when the second fetch waits for the first.
+    // The first weights come only when the second fetch waits for them.
     let hub = FakeHub::with_faults(&commit, move |request, right| {
-        if request.path.starts_with("/store/") {
+        if request.path.starts_with("/store/") && request.earlier == 0 {
             let (begun, may_go_on) = &*gate.lock().unwrap();
             begun.send(()).unwrap();
             may_go_on.recv().unwrap();

@@ -84,8 +84,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
             log.info(format_args!("{}; use it by `-m {}`", folder.display(), wanted.name()));
         }
         Fetched::Checkpoint(file) => log.info(format_args!(
-            "{}: a checkpoint of another toolkit; convert it by `gloss convert {0} -o DIR`",
-            file.display()
+            "{}: a checkpoint of another toolkit; `-m {}` converts it where it is used, `gloss convert {0} -o DIR` for good",
+            file.display(),
+            wanted.name()
         )),
     }
     Ok(DONE)
