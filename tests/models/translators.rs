@@ -133,6 +133,7 @@ fn every_arrangement_learns() {
         &["translator.input_feeding=true", "translator.dropout=0.1", "translator.bridge=mean"],
         &[
             "training.precision=bf16",
+            "training.max_epochs=20",
             "translator.output_dropout=0.1",
             "translator.word_dropout=0.02",
         ],
@@ -143,7 +144,7 @@ fn every_arrangement_learns() {
             complete(folder.path(), &name, &[settings, &["training.batch_size=40"]].concat());
         let perplexity = score(&trained).perplexity();
         // Of random digits, were they not looked at, it would be 3.3.
-        assert!(perplexity < 2.8, "{settings:?}: {perplexity}");
+        assert!(perplexity < 2.5, "{settings:?}: {perplexity}");
         // What was trained is what is loaded.
         let translator = load(&folder.path().join(&name));
         let text = std::fs::read_to_string(folder.path().join("dev.digits")).unwrap();
