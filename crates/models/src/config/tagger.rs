@@ -113,6 +113,11 @@ impl CacheConfig {
 
 impl Run for TaggerRunConfig {
     fn problem(&self) -> Option<(&'static str, String)> {
+        let has_subwords = |embedding: &EmbeddingConfig| matches!(embedding, EmbeddingConfig::Words(words) if words.subwords.is_some());
+        if self.tagger.embeddings.iter().any(has_subwords) {
+            let reason = "is a model's own, and comes with the file of `vectors`; leave it out";
+            return Some(("tagger.embeddings.subwords", reason.to_owned()));
+        }
         self.tagger.problem()
     }
 

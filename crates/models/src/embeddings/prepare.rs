@@ -28,7 +28,7 @@ use super::{
     words::{self, Words},
 };
 use crate::{
-    Compute, LanguageModel, Result,
+    Compute, Error, LanguageModel, Result,
     find::find,
     lookup::{CharacterIds, normalized, word_id},
 };
@@ -91,8 +91,14 @@ impl EmbeddingConfig {
                 prepared.dictionary =
                     Some(Dictionary::from_counts(&counts, config.min_count, None));
             }
-            Self::Words(WordsConfig { vectors: Some(path), max_vectors, .. }) => {
+            Self::Words(config @ WordsConfig { vectors: Some(path), max_vectors, .. }) => {
                 let read = vectors::read(path, *max_vectors)?;
+                if config.tune && read.subwords.is_some() {
+                    let problem = "words that are made of n-grams cannot be trained on; leave \
+                                   out `tune`, or give the vectors as text (.vec)";
+                    let (path, problem) = (path.clone(), problem.to_owned());
+                    return Err(Error::Data { path, line: None, problem });
+                }
                 if let Self::Words(words) = &mut prepared.config {
                     words.dim = read.dim;
                     words.subwords = read.subwords.as_ref().map(|subwords| subwords.shape);

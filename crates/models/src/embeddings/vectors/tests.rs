@@ -109,6 +109,18 @@ fn binary_files_of_word2vec_are_read_with_line_breaks_and_without() {
 }
 
 #[test]
+fn text_in_any_script_is_not_taken_for_numbers() {
+    // The sample of its first row ends within a character, whatever is before it.
+    for padding in 0..8 {
+        let word = format!("{}ü日本", "a".repeat(padding));
+        let text = format!("3 2\n{word} 1 2\nü日本語🦊 3 4\n語語語 5 6\n");
+        let (_folder, path) = file("v.vec", text.as_bytes());
+        let vectors = read(&path, None).unwrap_or_else(|error| panic!("{padding}: {error}"));
+        assert_eq!(vector(&vectors, "語語語"), [5.0, 6.0]);
+    }
+}
+
+#[test]
 fn a_file_of_fasttext_cut_or_changed_anywhere_is_an_error_or_vectors() {
     let bytes = fasttext();
     for len in 0..bytes.len() {

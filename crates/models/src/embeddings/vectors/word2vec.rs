@@ -16,16 +16,23 @@ const MAX_HEADER: usize = 64;
 /// Bytes behind the first word that tell numbers from text.
 const SAMPLE: usize = 256;
 
-/// Whether a file begins as one of word2vec does, and its first numbers are no
-/// text.
+/// Whether a file begins as one of word2vec does, and what follows the first word
+/// is no text: bytes that are no UTF-8, or control characters.
 pub(super) fn is_one(data: &[u8]) -> bool {
-    let Some((_, _, start)) = header(data) else { return false };
+    let Some((_, dim, start)) = header(data) else { return false };
     let rest = &data[start..];
     let Some(space) = rest.iter().position(|byte| *byte == b' ') else { return false };
-    let numbers = &rest[space..rest.len().min(space + SAMPLE)];
-    numbers.iter().any(|byte| !(byte.is_ascii_graphic() || byte.is_ascii_whitespace()))
-        && std::str::from_utf8(&numbers[..numbers.len().min(SAMPLE / 4)])
-            .map_or(true, |text| text.chars().any(|c| c.is_control() && !c.is_whitespace()))
+    let numbers = &rest[space..];
+    let numbers = &numbers[..numbers.len().min(SAMPLE.min(dim.saturating_mul(4)) + 1)];
+    let (text, is_cut) = match std::str::from_utf8(numbers) {
+        Ok(text) => (text, true),
+        // A character that the sample ends in is no fault.
+        Err(error) => {
+            let (valid, _) = numbers.split_at(error.valid_up_to());
+            (std::str::from_utf8(valid).unwrap_or_default(), error.error_len().is_none())
+        }
+    };
+    !is_cut || text.chars().any(|c| c.is_control() && !c.is_whitespace())
 }
 
 /// Words, dimensions, and where the first word begins.
