@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Bundle, Error, Result, Source, builtin::MODELS};
+use crate::{Bundle, Error, Result, Source, builtin::MODELS, cache::CONVERTED};
 
 /// Where a model of a [`Repository`] lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ impl Repository {
     /// The cache folder.
     pub fn cache(&self) -> Option<&Path> {
         self.cache.as_deref()
+    }
+
+    /// The folder of the cache for models that were converted, if there is a
+    /// cache; no model has its name.
+    pub fn converted(&self) -> Option<PathBuf> {
+        Some(self.cache.as_ref()?.join(CONVERTED))
     }
 
     /// Finds a model: one built in, then one of the cache, then a folder. A

@@ -38,16 +38,6 @@ pub enum Quirk {
 pub(crate) type Quirks = BTreeSet<Quirk>;
 
 impl Quirk {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::AnyTransition,
-        Self::MajoritySpans,
-        Self::RepeatedWords,
-        Self::LastCharacter,
-        Self::SentenceMemory,
-        Self::CountedPlaces,
-    ];
-
     /// What it means, in a sentence for a model's card.
     pub fn description(self) -> &'static str {
         match self {

@@ -8,6 +8,6 @@ mod verify;
 
 #[cfg(feature = "network")]
 pub(crate) use place::check_name;
-pub(crate) use place::{Place, is_plain, remove_all};
+pub(crate) use place::{CONVERTED, Place, is_plain, remove_all};
 pub use source::{Source, SourceFile, SourceKind};
 pub use verify::Verified;

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const STAGING: &str = ".fetch";
 
 /// Folder of converted checkpoints, which is no model.
-const CONVERTED: &str = "converted";
+pub(crate) const CONVERTED: &str = "converted";
 
 /// Longest name of a model, in bytes.
 const MAX_NAME: usize = 96;

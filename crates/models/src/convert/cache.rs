@@ -21,13 +21,13 @@ const VERSION: u32 = 1;
 /// # Errors
 /// If there is no cache, or as [`convert`].
 pub(crate) fn cached(file: &Path, repository: &Repository) -> Result<Bundle> {
-    let Some(cache) = repository.cache() else {
+    let Some(converted) = repository.converted() else {
         let problem = "it must be converted, and there is no cache to keep that in; set \
                        GLOSSATOR_CACHE, or convert it with `gloss convert`";
         return Err(Error::Unfit { path: file.to_owned(), problem: problem.to_owned() }.into());
     };
     let hash = hash(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
-    let folder = cache.join("converted").join(format!("{hash}-{VERSION}"));
+    let folder = converted.join(format!("{hash}-{VERSION}"));
     if !folder.is_dir() {
         match convert(file, &folder, &ConvertOptions::default()) {
             // Another process was faster.

@@ -9,7 +9,7 @@ use std::{
 use glossator_hub::{Bundle, TensorWriter};
 use glossator_text::Dictionary;
 
-use super::{Conversion, Error, Source, source::Weight};
+use super::{Conversion, Error, Source, output, source::Weight};
 use crate::{
     Result,
     embeddings::{EmbeddingConfig, dictionary_file},
@@ -46,24 +46,13 @@ impl Draft {
         Self { model, weights, conversion }
     }
 
-    /// Writes the model's folder, which appears when it is complete.
+    /// Writes the model's folder.
     pub(super) fn write(&self, source: &Source<'_>, folder: &Path) -> Result<()> {
-        if folder.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: folder.to_owned() }.into());
-        }
-        let parent = match folder.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let failed = |source| Error::Write { path: folder.to_owned(), source };
-        fs::create_dir_all(parent).map_err(failed)?;
-        let temporary = tempfile::Builder::new().prefix(".convert-").tempdir_in(parent);
-        let temporary = temporary.map_err(failed)?;
-        let made = temporary.path().join("model");
-        fs::create_dir(&made).map_err(failed)?;
-        self.fill(source, &made)?;
-        fs::rename(&made, folder).map_err(failed)?;
-        Ok(())
+        output::write(folder, |made| {
+            let failed = |source| Error::Write { path: folder.to_owned(), source };
+            fs::create_dir(made).map_err(failed)?;
+            self.fill(source, made)
+        })
     }
 
     fn fill(&self, source: &Source<'_>, folder: &Path) -> Result<()> {

@@ -8,6 +8,7 @@ mod cache;
 mod error;
 mod flair;
 mod folder;
+mod output;
 mod source;
 mod to_flair;
 

@@ -1,6 +1,9 @@
 //! The container since 2020: an archive of stored files.
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::HashMap,
+    io::{BufReader, Read},
+};
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -48,7 +51,7 @@ pub(super) fn read(
             })?;
             storages.insert(key.to_owned(), Storage { start, len: entry.size() });
         } else if own == PICKLE {
-            pickle = Some(Pickle::read(&mut entry)?);
+            pickle = Some(Pickle::read(BufReader::new(&mut entry))?);
         } else {
             let mut order = String::new();
             entry.by_ref().take(16).read_to_string(&mut order)?;

@@ -245,7 +245,7 @@ impl Embeddings {
         Ok((config, words))
     }
 
-    /// The rows of a table of vectors, the unknown word's first, which is zero.
+    /// The rows of a table of vectors, the unknown word's first.
     fn table(
         &self,
         source: &Source<'_>,
@@ -253,13 +253,7 @@ impl Embeddings {
         table: &TensorRef,
         vocabulary: &[Option<String>],
     ) -> Result<(usize, usize, Values)> {
-        let [rows, dim] = table.shape[..] else {
-            return Err(source.problem("its word vectors are no matrix"));
-        };
-        if rows < vocabulary.len() {
-            let known = vocabulary.len();
-            return Err(source.problem(format!("it has {known} words, but {rows} word vectors")));
-        }
+        let [rows, dim] = matrix(source, &table.shape, vocabulary.len())?;
         // What comes behind the words stands for the unknown one.
         let unknown_row = (rows > vocabulary.len()).then_some(vocabulary.len());
         let is_stable = attribute(leaf.value, "stable").and_then(|flag| flag.as_bool());
@@ -395,16 +389,20 @@ fn given(
     let array = vectors.get("vectors").or_else(|| vectors.get("syn0"));
     let array = source.need(array, "array of word vectors")?;
     let (shape, values) = source.need(source.array(array)?, "array of word vectors")?;
-    let [rows, dim] = shape[..] else {
-        return Err(source.problem("its word vectors are no matrix"));
-    };
-    if rows != vocabulary.len() {
-        let known = vocabulary.len();
-        return Err(source.problem(format!("it has {known} words, but {rows} word vectors")));
-    }
+    let [_, dim] = matrix(source, &shape, vocabulary.len())?;
     let mut all = vec![0.0; dim];
-    all.extend(values);
-    Ok((rows + 1, dim, Values::Made(all)))
+    all.extend(&values[..vocabulary.len() * dim]);
+    Ok((vocabulary.len() + 1, dim, Values::Made(all)))
+}
+
+/// Rows and columns of the vectors of so many words; of more rows, the others
+/// are of no word.
+fn matrix(source: &Source<'_>, shape: &[usize], words: usize) -> Result<[usize; 2]> {
+    match *shape {
+        [rows, dim] if rows >= words => Ok([rows, dim]),
+        [rows, _] => Err(source.problem(format!("it has {words} words, but {rows} word vectors"))),
+        _ => Err(source.problem("its word vectors are no matrix")),
+    }
 }
 
 /// Values less their mean, by their standard deviation (Ba et al., 2016).

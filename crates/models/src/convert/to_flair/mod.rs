@@ -10,11 +10,11 @@ use std::{
 };
 
 use glossator_hub::Bundle;
-use glossator_nn::Weights;
+use glossator_nn::{WeightEntry, Weights};
 use glossator_pickle::{Item, write_checkpoint};
 use glossator_text::Dictionary;
 
-use super::{Conversion, Error};
+use super::{Conversion, Error, output};
 use crate::{
     Result, find::find, language_model::KIND as LANGUAGE_MODEL, stored, tagger::KIND as TAGGER,
 };
@@ -26,9 +26,6 @@ use crate::{
 /// If there is no such model, it has parts that Flair lacks, or the file exists
 /// or cannot be written.
 pub fn to_flair(name: &str, file: &Path) -> Result<Conversion> {
-    if file.symlink_metadata().is_ok() {
-        return Err(Error::Exists { path: file.to_owned() }.into());
-    }
     let bundle = find(name)?;
     let config: serde_json::Value = bundle.json("config.json")?;
     let model = Arc::new(Exported::new(bundle)?);
@@ -40,20 +37,13 @@ pub fn to_flair(name: &str, file: &Path) -> Result<Conversion> {
             return Err(model.refuse(format!("it is a {kind}")));
         }
     };
-    write(file, &item, &tensors)?;
+    output::write(file, |made| write(file, made, &item, &tensors))?;
     Ok(conversion)
 }
 
-fn write(file: &Path, item: &Item, tensors: &Tensors) -> Result<()> {
+fn write(file: &Path, made: &Path, item: &Item, tensors: &Tensors) -> Result<()> {
     let failed = |source| Error::Write { path: file.to_owned(), source };
-    let parent = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let temporary = tempfile::Builder::new().prefix(".convert-").tempdir_in(parent);
-    let temporary = temporary.map_err(failed)?;
-    let made = temporary.path().join("checkpoint");
-    let mut out = BufWriter::new(std::fs::File::create(&made).map_err(failed)?);
+    let mut out = BufWriter::new(std::fs::File::create(made).map_err(failed)?);
     write_checkpoint(&mut out, item, |number| tensors.values(number)).map_err(
         |error| match error {
             Failed::Model(error) => *error,
@@ -62,9 +52,7 @@ fn write(file: &Path, item: &Item, tensors: &Tensors) -> Result<()> {
         },
     )?;
     out.flush().map_err(failed)?;
-    out.get_ref().sync_all().map_err(failed)?;
-    std::fs::rename(&made, file).map_err(failed)?;
-    Ok(())
+    Ok(out.get_ref().sync_all().map_err(failed)?)
 }
 
 /// Why a tensor is not written.
@@ -97,24 +85,29 @@ impl Exported {
         Error::NoCounterpart { model, toolkit, problem: problem.into() }.into()
     }
 
-    /// Values of a tensor, row-major, and its shape.
-    fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+    /// An error about its weights.
+    fn damaged(&self, source: glossator_nn::Error) -> crate::Error {
+        crate::Error::of_weights(self.bundle.name(), source)
+    }
+
+    fn entry(&self, name: &str) -> Result<WeightEntry<'_>> {
         let entry = self.weights.iter().find(|entry| entry.name == name);
         let missing = || glossator_nn::Error::Missing { name: name.to_owned() };
-        let named = |source| crate::Error::of_weights(self.bundle.name(), source);
-        let entry = entry.ok_or_else(|| named(missing()))?;
-        Ok((entry.shape.to_vec(), entry.values().map_err(named)?.into_owned()))
+        entry.ok_or_else(|| self.damaged(missing()))
+    }
+
+    /// Values of a tensor, row-major.
+    fn values(&self, name: &str) -> Result<Vec<f32>> {
+        let values = self.entry(name)?.values().map_err(|source| self.damaged(source))?;
+        Ok(values.into_owned())
+    }
+
+    fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        Ok(self.entry(name)?.shape.to_vec())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.weights.iter().map(|entry| entry.name)
-    }
-
-    fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        let entry = self.weights.iter().find(|entry| entry.name == name);
-        let missing = || glossator_nn::Error::Missing { name: name.to_owned() };
-        let entry = entry.ok_or_else(|| crate::Error::of_weights(self.bundle.name(), missing()))?;
-        Ok(entry.shape.to_vec())
     }
 }
 
@@ -144,7 +137,7 @@ impl Tensors {
     /// Adds a tensor of a model as it is, under another name.
     fn copy(&mut self, model: &Arc<Exported>, name: &str, to: String) -> Result<()> {
         let (shape, model, own) = (model.shape(name)?, Arc::clone(model), name.to_owned());
-        self.add(to, shape, move || Ok(model.tensor(&own)?.1));
+        self.add(to, shape, move || model.values(&own));
         Ok(())
     }
 

@@ -157,7 +157,7 @@ impl Export<'_> {
         let (own, dim) = (format!("{}.words.weight", prefix(index)), config.dim);
         let (model, shape) = (Arc::clone(self.model), vec![words.len(), dim]);
         self.tensors.add(format!("{}.embedding.weight", place(index)), shape, move || {
-            let mut values = model.tensor(&own)?.1;
+            let mut values = model.values(&own)?;
             values.rotate_left(dim);
             Ok(values)
         });
@@ -188,7 +188,7 @@ impl Export<'_> {
             for (part, shape) in [("weight", vec![dim, dim]), ("bias", vec![dim])] {
                 let (len, model) = (shape.iter().product(), model());
                 self.tensors.add(format!("embedding2nn.{part}"), shape, move || {
-                    let mut values = model.tensor(&format!("reprojection.{part}"))?.1;
+                    let mut values = model.values(&format!("reprojection.{part}"))?;
                     values.resize(len, 0.0);
                     Ok(values)
                 });
@@ -199,7 +199,7 @@ impl Export<'_> {
             let (shape, model) = (self.model.shape(&name)?, model());
             match name.starts_with("rnn.weight_ih_l0") {
                 true => self.tensors.add(name.clone(), vec![shape[0], dim], move || {
-                    Ok(widen(&model.tensor(&name)?.1, from, dim))
+                    Ok(widen(&model.values(&name)?, from, dim))
                 }),
                 false => self.tensors.copy(&model, &name, name.clone())?,
             }
@@ -210,13 +210,13 @@ impl Export<'_> {
         let wide = if tagger.layers == 0 { dim } else { columns };
         let own = model();
         self.tensors.add("linear.weight".to_owned(), vec![all, wide], move || {
-            let mut values = widen(&own.tensor("output.weight")?.1, columns, wide);
+            let mut values = widen(&own.values("output.weight")?, columns, wide);
             values.resize(all * wide, 0.0);
             Ok(values)
         });
         let own = model();
         self.tensors.add("linear.bias".to_owned(), vec![all], move || {
-            let mut values = own.tensor("output.bias")?.1;
+            let mut values = own.values("output.bias")?;
             values.resize(all, 0.0);
             Ok(values)
         });
@@ -233,7 +233,7 @@ impl Export<'_> {
         let labels = &self.config.labels;
         let n = labels.len();
         let own = match self.config.tagger.crf {
-            true => self.model.tensor("crf.transitions")?.1,
+            true => self.model.values("crf.transitions")?,
             false => vec![0.0; (n + 2) * n],
         };
         let scheme = self.config.scheme.filter(|_| !self.has(Quirk::AnyTransition));
