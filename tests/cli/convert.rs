@@ -36,7 +36,8 @@ fn what_cannot_be_converted_is_refused_and_leaves_nothing() {
     let folder =
         Folder::new().with("text.pt", "no checkpoint at all").with("words.tokens", "to be\n");
     let file = checkpoint("lm-forward");
-    folder.gloss(&["convert", "text.pt", "-o", "out"]).fails(4);
+    let error = folder.gloss(&["convert", "text.pt", "-o", "out"]).fails(4);
+    assert!(error.contains("it is no checkpoint of PyTorch"), "{error}");
     folder.gloss(&["convert", "absent.pt", "-o", "out"]).fails(5);
     folder.gloss(&["convert", &file]).fails(2);
     folder.gloss(&["convert", &file, "-o", "out"]).ok();

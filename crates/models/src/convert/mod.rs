@@ -52,6 +52,10 @@ pub struct Conversion {
 /// If the file cannot be read, is damaged, or holds what has no counterpart
 /// here; if the folder exists or cannot be written.
 pub fn convert(file: &Path, folder: &Path, options: &ConvertOptions) -> Result<Conversion> {
+    if file.is_file() && !is_checkpoint(file) {
+        let problem = "it is no checkpoint of PyTorch, which begins as an archive or as a pickle";
+        return Err(Error::Unfit { path: file.to_owned(), problem: problem.to_owned() }.into());
+    }
     let checkpoint =
         Checkpoint::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
     let source = Source::new(file, &checkpoint);
