@@ -28,6 +28,18 @@ pub enum ProductPrecision {
     Bf16,
 }
 
+/// What of the losses of a step is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReductionKind {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their sum, as Flair's taggers since 0.9: the limit of the gradient's norm then
+    /// decides how far most steps go.
+    Sum,
+}
+
 /// How the learning rate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +70,8 @@ pub struct TrainingConfig {
     pub optimizer: OptimizerKind,
     /// Number format of the products of all layers.
     pub precision: ProductPrecision,
+    /// What of the losses of a step is minimised.
+    pub reduction: ReductionKind,
     /// Learning rate at the start (after the warm-up).
     pub learning_rate: f64,
     /// Momentum of SGD, 0 to 1.
@@ -117,6 +131,7 @@ impl Default for TrainingConfig {
         Self {
             optimizer: OptimizerKind::Sgd,
             precision: ProductPrecision::F32,
+            reduction: ReductionKind::Mean,
             learning_rate: 0.1,
             momentum: 0.0,
             weight_decay: 0.0,

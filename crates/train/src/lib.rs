@@ -32,7 +32,7 @@ mod testing;
 mod trainer;
 mod values;
 
-pub use config::{OptimizerKind, ProductPrecision, ScheduleKind, TrainingConfig};
+pub use config::{OptimizerKind, ProductPrecision, ReductionKind, ScheduleKind, TrainingConfig};
 pub use error::{BoxError, Error};
 pub use observer::{Event, JsonLog, Observer, Progress, Table};
 pub use task::{Array, Evaluation, Loss, Snapshot, Task};

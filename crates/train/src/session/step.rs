@@ -5,7 +5,7 @@ use std::time::Instant;
 use glossator_nn::{ParamSet, Rng};
 
 use super::Session;
-use crate::{Error, Event, Loss, Result, Task, optimizer::Gradients, values};
+use crate::{Error, Event, Loss, ReductionKind, Result, Task, optimizer::Gradients, values};
 
 impl<T: Task> Session<'_, T> {
     /// Trains on the batches of a step, together.
@@ -14,10 +14,11 @@ impl<T: Task> Session<'_, T> {
         let number = self.state.step + 1;
         let (mut sum, mut count, mut tokens) = (0.0, 0, 0);
         let mut all: Option<Gradients> = None;
+        let is_mean = self.config.reduction == ReductionKind::Mean;
         for (part, batch) in batches.iter().enumerate() {
             let loss = self.loss(batch, number, part)?;
             // Of several batches the mean is taken behind the last one.
-            let own = if batches.len() == 1 { loss.count } else { 1 };
+            let own = if batches.len() == 1 && is_mean { loss.count } else { 1 };
             let mean = (loss.sum / own as f64)?;
             let value = f64::from(mean.to_scalar::<f32>()?);
             self.check_finite("loss", value, number)?;
@@ -33,7 +34,7 @@ impl<T: Task> Session<'_, T> {
         let Some(mut gradients) = all else {
             return Err(Error::EmptyBatch { epoch: self.state.epoch, step: number });
         };
-        if batches.len() > 1 {
+        if batches.len() > 1 && is_mean {
             gradients.scale(1.0 / count as f64)?;
         }
         if gradients.is_empty() {

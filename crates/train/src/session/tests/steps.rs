@@ -1,7 +1,7 @@
 //! Runs that are evaluated within epochs, and that end there.
 
 use super::*;
-use crate::Summary;
+use crate::{ReductionKind, Summary};
 
 /// Evaluations after the steps 3, 4, 6, 8, 9 and 10: an epoch has four steps.
 pub(super) fn often() -> TrainingConfig {
@@ -221,6 +221,32 @@ fn the_unit_of_the_speed_is_the_tasks() {
     let log = fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
     let started: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!(started["unit"], "examples");
+}
+
+#[test]
+fn a_sum_of_losses_goes_as_many_times_further_as_there_are() {
+    let weights = |reduction, accumulate, learning_rate| {
+        let dir = tempfile::tempdir().unwrap();
+        let config = TrainingConfig {
+            reduction,
+            accumulate,
+            learning_rate,
+            max_grad_norm: 0.0,
+            ..momentum()
+        };
+        let mut toy = Toy { batch: 3, noise: 0.0, ..Toy::default() };
+        summary(&config, &mut toy, &options(dir.path(), false));
+        let loss = events(dir.path(), "step")[0]["loss"].as_f64().unwrap();
+        let weights = ["w", "b"].into_iter().flat_map(|name| toy.params.values(name).unwrap());
+        (loss, weights.collect::<Vec<f32>>())
+    };
+    // Steps are of 3 and of 6 losses.
+    for (accumulate, losses) in [(1, 3.0), (2, 6.0)] {
+        let mean = weights(ReductionKind::Mean, accumulate, 0.06);
+        let sum = weights(ReductionKind::Sum, accumulate, 0.06 / losses);
+        assert!((mean.0 - sum.0).abs() < 1e-6, "the mean is told: {} {}", mean.0, sum.0);
+        assert!(mean.1.iter().zip(&sum.1).all(|(a, b)| (a - b).abs() < 1e-5), "{mean:?} {sum:?}");
+    }
 }
 
 #[test]
