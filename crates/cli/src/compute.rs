@@ -99,7 +99,7 @@ impl Compute {
     /// If a GPU is asked for, or so many threads cannot be had.
     pub fn prepare_processor(&self, what: &str, log: Log) -> anyhow::Result<()> {
         if let Device::Cuda(number) = self.device {
-            let problem = format!("--device cuda:{number}: {what} compute on the processor only");
+            let problem = format!("--device cuda:{number}: {what} on the processor only");
             return Err(Usage(problem).into());
         }
         Self { device: Device::Cpu, ..self.clone() }.prepare(log).map(drop)

@@ -2,27 +2,58 @@
 //!
 //! `cargo bench -p glossator-kernels --bench cells -- --threads 2 [--cell gru] [--hidden 1024]
 //! [--only glossator|graph]` prints one JSON line for each implementation and cell, with the
-//! keys of `scripts/bench/cells.py`.
+//! keys of `scripts/bench/cells.py`. With feature `cuda`, `--device cuda [--dtype bf16]` does
+//! the same on a GPU.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::ops::sigmoid;
 use glossator_kernels::{
     Direction, Isa, Schedule,
     cells::{Batch, CellKind, Features, Gradients, Pass, Precision, Scanned, Upstream, Weights},
+    op::{self, RecurrentInput},
 };
 
 const INPUT_DIM: usize = 128;
 const BATCH: usize = 64;
 const STEPS: usize = 100;
 
+/// One pass there and back.
+struct Run {
+    /// Tokens per second.
+    speed: f64,
+    /// Share of the time after which everything has been asked of the device.
+    asking: f64,
+}
+
+/// What is measured, and where.
+struct Setting {
+    device: Device,
+    precision: Precision,
+    threads: usize,
+    hidden_dim: usize,
+    runs: usize,
+}
+
 fn main() -> Result<()> {
-    let threads = option("--threads").map_or(2, |n| n.parse().unwrap_or(2));
-    let hidden_dim = option("--hidden").map_or(1024, |n| n.parse().unwrap_or(1024));
-    let runs = option("--runs").map_or(5, |n| n.parse().unwrap_or(5));
+    let number =
+        |flag, otherwise| option(flag).map_or(otherwise, |n| n.parse().unwrap_or(otherwise));
+    let setting = Setting {
+        device: match option("--device").as_deref() {
+            Some("cuda") => op::gpu(0)?,
+            _ => Device::Cpu,
+        },
+        precision: match option("--dtype").as_deref() {
+            Some("bf16") => Precision::Bf16,
+            _ => Precision::F32,
+        },
+        threads: number("--threads", 2),
+        hidden_dim: number("--hidden", 1024),
+        runs: number("--runs", 5),
+    };
     let (only, cell) = (option("--only"), option("--cell"));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(setting.threads).build_global();
     pool.map_err(candle_core::Error::wrap)?;
     for kind in CellKind::ALL {
         let name = kind.cell().spec().name;
@@ -30,11 +61,15 @@ fn main() -> Result<()> {
             continue;
         }
         if only.as_deref() != Some("graph") {
-            report("glossator", name, hidden_dim, threads, &time(runs, ours(kind, hidden_dim)?)?);
+            let runs = match setting.device {
+                Device::Cpu => setting.time(setting.runs, on_processor(kind, &setting)?)?,
+                _ => setting.time(setting.runs, on_device(kind, &setting)?)?,
+            };
+            setting.report("glossator", name, &runs);
         }
-        if only.as_deref() != Some("glossator") {
-            let graph = time(runs.div_ceil(3), graph(kind, hidden_dim)?)?;
-            report("candle graph", name, hidden_dim, threads, &graph);
+        if only.as_deref() != Some("glossator") && setting.precision == Precision::F32 {
+            let runs = setting.time(setting.runs.div_ceil(3), graph(kind, &setting)?)?;
+            setting.report("candle graph", name, &runs);
         }
     }
     Ok(())
@@ -45,17 +80,18 @@ fn option(flag: &str) -> Option<String> {
 }
 
 /// One forward and backward pass of our kernels, weights packed anew.
-fn ours(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
+fn on_processor(kind: CellKind, setting: &Setting) -> Result<impl FnMut() -> Result<()>> {
     let (cell, spec) = (kind.cell(), kind.cell().spec());
+    let (hidden_dim, precision) = (setting.hidden_dim, setting.precision);
     let schedule = Schedule::new(&[STEPS; BATCH], BATCH, Direction::Forward);
-    let values = |len: usize, bound: f64| random(&[len], bound)?.to_vec1::<f32>();
+    let values = |len: usize, bound: f64| random(&[len], bound, &Device::Cpu)?.to_vec1::<f32>();
     let flat = values(spec.weights(INPUT_DIM, hidden_dim), 1.0 / (hidden_dim as f64).sqrt())?;
     let input = values(STEPS * BATCH * INPUT_DIM, 1.0)?;
     let gradient = values(STEPS * BATCH * hidden_dim, 1.0)?;
     let last = vec![0.0; spec.states * BATCH * hidden_dim];
     let pass = move || -> std::result::Result<Gradients, glossator_kernels::Error> {
         let weights = Weights::from_flat(&flat, spec, INPUT_DIM, hidden_dim)?;
-        let packed = cell.pack(&weights, Isa::detect(), Precision::F32)?;
+        let packed = cell.pack(&weights, Isa::detect(), precision)?;
         let (features, batch) =
             (Features::Rows(&input), Batch { schedule: &schedule, initial: None });
         let Scanned { hidden, saved, .. } = cell.forward(&packed, features, batch)?;
@@ -69,13 +105,33 @@ fn ours(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>>
     })
 }
 
+/// The same on a GPU.
+fn on_device(kind: CellKind, setting: &Setting) -> Result<impl FnMut() -> Result<()>> {
+    let (spec, precision) = (kind.cell().spec(), setting.precision);
+    let (hidden_dim, device) = (setting.hidden_dim, setting.device.clone());
+    let schedule = Arc::new(Schedule::new(&[STEPS; BATCH], BATCH, Direction::Forward));
+    let var = |shape: &[usize], bound| Var::from_tensor(&random(shape, bound, &device)?);
+    let weights = var(&[spec.weights(INPUT_DIM, hidden_dim)], 1.0 / (hidden_dim as f64).sqrt())?;
+    let input = var(&[STEPS * BATCH, INPUT_DIM], 1.0)?;
+    let gradient = random(&[STEPS * BATCH, hidden_dim], 1.0, &device)?;
+    let initial = Tensor::zeros((spec.states, BATCH, hidden_dim), DType::F32, &device)?;
+    Ok(move || {
+        let rows = RecurrentInput::Rows(&input);
+        let out = op::recurrent(kind, &schedule, rows, &weights, &initial, precision)?;
+        let gradients = (out.hidden * &gradient)?.sum_all()?.backward()?;
+        assert!(gradients.get(&weights).is_some() && gradients.get(&input).is_some());
+        Ok(())
+    })
+}
+
 /// The same as a graph: the input side as one product, then a few operations a
 /// step.
-fn graph(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>> {
-    let spec = kind.cell().spec();
+fn graph(kind: CellKind, setting: &Setting) -> Result<impl FnMut() -> Result<()>> {
+    let (spec, hidden_dim) = (kind.cell().spec(), setting.hidden_dim);
     let bound = 1.0 / (hidden_dim as f64).sqrt();
     let rows = spec.gates * hidden_dim;
-    let var = |shape: &[usize], bound| Var::from_tensor(&random(shape, bound)?);
+    let device = setting.device.clone();
+    let var = |shape: &[usize], bound| Var::from_tensor(&random(shape, bound, &device)?);
     let weights = Step {
         kind,
         hidden_dim,
@@ -88,7 +144,7 @@ fn graph(kind: CellKind, hidden_dim: usize) -> Result<impl FnMut() -> Result<()>
     Ok(move || {
         let gates = input.matmul(&weight_ih.t()?)?.broadcast_add(&bias_ih)?;
         let gates = gates.reshape((STEPS, BATCH, rows))?;
-        let zeros = Tensor::zeros((BATCH, hidden_dim), DType::F32, &Device::Cpu)?;
+        let zeros = Tensor::zeros((BATCH, hidden_dim), DType::F32, &device)?;
         let mut state = vec![zeros; spec.states];
         let mut hidden = Vec::new();
         for step in 0..STEPS {
@@ -160,38 +216,50 @@ impl Step {
     }
 }
 
-fn random(shape: &[usize], bound: f64) -> Result<Tensor> {
-    Tensor::rand(-bound as f32, bound as f32, shape, &Device::Cpu)
+fn random(shape: &[usize], bound: f64, device: &Device) -> Result<Tensor> {
+    Tensor::rand(-bound as f32, bound as f32, shape, device)
 }
 
-/// Tokens per second of each run, after one that is not counted.
-fn time(runs: usize, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
-    pass()?;
-    let mut speeds = Vec::new();
-    for _ in 0..runs {
-        let start = Instant::now();
+impl Setting {
+    /// Each run, the slowest first, after one that is not counted.
+    fn time(&self, runs: usize, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<Run>> {
         pass()?;
-        speeds.push((STEPS * BATCH) as f64 / start.elapsed().as_secs_f64());
+        self.device.synchronize()?;
+        let mut timed = Vec::new();
+        for _ in 0..runs {
+            let start = Instant::now();
+            pass()?;
+            let asked = start.elapsed().as_secs_f64();
+            self.device.synchronize()?;
+            let seconds = start.elapsed().as_secs_f64();
+            timed.push(Run { speed: (STEPS * BATCH) as f64 / seconds, asking: asked / seconds });
+        }
+        timed.sort_by(|a, b| a.speed.total_cmp(&b.speed));
+        Ok(timed)
     }
-    speeds.sort_by(f64::total_cmp);
-    Ok(speeds)
-}
 
-fn report(implementation: &str, cell: &str, hidden_dim: usize, threads: usize, speeds: &[f64]) {
-    let line = serde_json::json!({
-        "bench": "cell forward+backward",
-        "cell": cell,
-        "implementation": implementation,
-        "threads": threads,
-        "dtype": "f32",
-        "input_dim": INPUT_DIM,
-        "hidden_dim": hidden_dim,
-        "batch": BATCH,
-        "steps": STEPS,
-        "runs": speeds.len(),
-        "tokens_per_second": speeds[speeds.len() / 2].round(),
-        "fastest": speeds[speeds.len() - 1].round(),
-        "slowest": speeds[0].round(),
-    });
-    println!("{line}");
+    fn report(&self, implementation: &str, cell: &str, runs: &[Run]) {
+        let median = &runs[runs.len() / 2];
+        let line = serde_json::json!({
+            "bench": "cell forward+backward",
+            "cell": cell,
+            "implementation": implementation,
+            "device": if self.device.is_cpu() { "cpu" } else { "cuda" },
+            "threads": self.threads,
+            "dtype": match self.precision {
+                Precision::F32 => "f32",
+                _ => "bf16",
+            },
+            "input_dim": INPUT_DIM,
+            "hidden_dim": self.hidden_dim,
+            "batch": BATCH,
+            "steps": STEPS,
+            "runs": runs.len(),
+            "tokens_per_second": median.speed.round(),
+            "fastest": runs[runs.len() - 1].speed.round(),
+            "slowest": runs[0].speed.round(),
+            "asking_share": (100.0 * median.asking).round() / 100.0,
+        });
+        println!("{line}");
+    }
 }

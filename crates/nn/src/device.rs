@@ -27,8 +27,7 @@ impl Device {
         if !cfg!(feature = "cuda") {
             return Err(problem("this program is built without CUDA".to_owned()));
         }
-        // One stream for all threads: what one of them asks for, the next may read.
-        match candle_core::Device::new_cuda_with_stream(number) {
+        match glossator_kernels::op::gpu(number) {
             Ok(candle) => Ok(Self { candle, number: Some(number) }),
             // What follows the first line is where it happened.
             Err(error) => {

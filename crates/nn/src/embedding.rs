@@ -1,6 +1,7 @@
 //! Trained rows picked by id.
 
 use candle_core::{Tensor, Var};
+use glossator_kernels::op;
 
 use crate::{ParamSet, Result};
 
@@ -30,8 +31,7 @@ impl Embedding {
     /// # Errors
     /// If an id is out of range.
     pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, self.weight.device())?;
-        Ok(self.weight.index_select(&ids, 0)?)
+        Ok(op::select_rows(&self.weight, ids)?)
     }
 }
 

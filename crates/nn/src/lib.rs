@@ -44,7 +44,7 @@ pub use weights::{ReadValues, WeightEntry, Weights};
 
 /// Operations of a graph beside the layers.
 pub mod ops {
-    pub use glossator_kernels::op::{attention_context, output_loss, tanh};
+    pub use glossator_kernels::op::{attention_context, output_loss, select_rows, tanh};
 }
 
 /// Result of this crate.

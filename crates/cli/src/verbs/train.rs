@@ -81,13 +81,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         ..Default::default()
     };
     options.check()?;
-    let options = match &config {
-        RunConfig::Translator(_) => {
-            args.compute.prepare_processor("translators", log)?;
-            options
-        }
-        _ => RunOptions { device: args.compute.prepare(log)?, ..options },
-    };
+    let options = RunOptions { device: args.compute.prepare(log)?, ..options };
     watch(log, stop, code.clone())?;
     let trained = train(TrainingRun {
         config: &config,

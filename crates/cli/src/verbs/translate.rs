@@ -134,7 +134,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
             "--alignments html is a page of the best translations: leave --to and --n-best out";
         return Err(Usage(problem.to_owned()).into());
     }
-    args.labelling.compute.prepare_processor("translators", log)?;
+    args.labelling.compute.prepare_processor("translations are made", log)?;
     let precision = args.labelling.precision.chosen();
     let load = |name: &String| Translator::load_in(name, precision);
     let translators = args.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;

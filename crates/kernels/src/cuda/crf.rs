@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::{
         crf::{self, Crf},
-        cuda::emulator::Emulator,
+        cuda::{Observed, emulator::Emulator},
     };
 
     /// Numbers that look random, in [-1, 1).
@@ -140,16 +140,40 @@ mod tests {
         (0..len).map(|i| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0).collect()
     }
 
-    fn on_device(batch: Batch<'_>, emissions: &[f32], transitions: &[f32]) -> [Vec<f32>; 3] {
-        let device = Emulator::default();
-        let [e, t] = [Emulator::floats(emissions), Emulator::floats(transitions)];
+    fn on_device(
+        device: &impl Observed,
+        batch: Batch<'_>,
+        emissions: &[f32],
+        transitions: &[f32],
+    ) -> [Vec<f32>; 3] {
+        let [e, t] = [device.floats(emissions), device.floats(transitions)];
         // SAFETY: the values are as many as the batch asks for.
-        let got = unsafe { loss(&device, batch, device.address(&e), device.address(&t)) }.unwrap();
-        [got.loss, got.emissions, got.transitions].map(|memory| memory.floats())
+        let got = unsafe { loss(device, batch, device.address(&e), device.address(&t)) }.unwrap();
+        let part = |memory, len| {
+            let mut values = device.download(memory);
+            values.truncate(len);
+            values
+        };
+        [
+            part(&got.loss, 1),
+            part(&got.emissions, emissions.len()),
+            part(&got.transitions, transitions.len()),
+        ]
     }
 
     #[test]
     fn equals_the_processor_with_and_without_a_mask() {
+        equals_the_processor(&Emulator::default());
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    #[ignore = "needs a GPU"]
+    fn on_a_gpu_equals_the_processor_with_and_without_a_mask() {
+        equals_the_processor(&crate::cuda::Cuda::first());
+    }
+
+    fn equals_the_processor(device: &impl Observed) {
         for (n, scale) in [(1, 1.0), (3, 1.0), (5, 30.0), (40, 4.0)] {
             // Odd numbers may only follow the number before them.
             let mask =
@@ -164,7 +188,8 @@ mod tests {
                 let emissions: Vec<f32> = values(14 * n).iter().map(|v| v * scale).collect();
                 let transitions = values((n + 2) * n);
                 let batch = Batch { mask: &mask, lengths: &lengths, gold: &gold };
-                let [loss, d_emissions, d_transitions] = on_device(batch, &emissions, &transitions);
+                let [loss, d_emissions, d_transitions] =
+                    on_device(device, batch, &emissions, &transitions);
                 let crf = Crf::new(&transitions, &mask).unwrap();
                 let (mut want, mut want_emissions) = (0.0, Vec::new());
                 let mut want_transitions = vec![0.0; (n + 2) * n];
@@ -197,12 +222,23 @@ mod tests {
 
     #[test]
     fn what_is_no_number_makes_a_loss_that_is_none() {
+        no_number_makes_no_loss(&Emulator::default());
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    #[ignore = "needs a GPU"]
+    fn on_a_gpu_what_is_no_number_makes_a_loss_that_is_none() {
+        no_number_makes_no_loss(&crate::cuda::Cuda::first());
+    }
+
+    fn no_number_makes_no_loss(device: &impl Observed) {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut emissions = values(12);
             emissions[4] = bad;
             let mask = Mask::all(3);
             let batch = Batch { mask: &mask, lengths: &[4], gold: &[0, 1, 2, 0] };
-            assert!(!on_device(batch, &emissions, &values(15))[0][0].is_finite());
+            assert!(!on_device(device, batch, &emissions, &values(15))[0][0].is_finite());
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use candle_core::{Result, bail};
 
-use super::{Address, Device, Kernel, Matrix, Module, Product};
+use super::{Address, Device, Kernel, Matrix, Module, Observed, Product, Together};
 
 /// Values before and behind memory that nobody may write.
 const GUARD: usize = 64;
@@ -22,6 +22,7 @@ const NOTHING: u32 = 0x7fc0_dead;
 pub(crate) struct Emulator {
     pub(crate) launches: Cell<usize>,
     pub(crate) products: Cell<usize>,
+    pub(crate) together: Option<Together>,
 }
 
 /// Values between guards.
@@ -36,11 +37,6 @@ impl Memory {
     fn len(&self) -> usize {
         self.0.len() - 2 * GUARD
     }
-
-    /// The values as floats.
-    pub(crate) fn floats(&self) -> Vec<f32> {
-        self.0[GUARD..GUARD + self.len()].iter().map(|&bits| f32::from_bits(bits)).collect()
-    }
 }
 
 impl Drop for Memory {
@@ -52,10 +48,41 @@ impl Drop for Memory {
     }
 }
 
+struct Grid {
+    blocks: usize,
+    threads: usize,
+    shared: usize,
+    together: bool,
+}
+
 impl Emulator {
-    /// Memory with floats.
-    pub(crate) fn floats(values: &[f32]) -> Memory {
-        Memory::new(values.iter().map(|value| value.to_bits()))
+    /// # Safety
+    /// As [`Device::launch`].
+    unsafe fn run<A: Copy>(&self, kernel: Kernel<'_>, grid: Grid, arguments: &A) -> Result<()> {
+        self.launches.set(self.launches.get() + 1);
+        let Kernel(module, name) = kernel;
+        let run = function(module, name)?;
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let Grid { blocks, threads, shared, together } = grid;
+        // SAFETY: the caller promises good arguments, and `emulate` checks their size.
+        let status = unsafe {
+            let arguments = std::ptr::from_ref(arguments);
+            let together = i32::from(together);
+            run(blocks as u32, threads as u32, shared, together, arguments.cast(), size_of::<A>())
+        };
+        match status {
+            0 => Ok(()),
+            1 => bail!("{name}: the arguments have another size than its structure"),
+            2 => bail!("{name}: threads of a block wait at different barriers"),
+            _ => bail!("{name}: blocks wait for what never comes"),
+        }
+    }
+}
+
+impl Observed for Emulator {
+    fn download(&self, memory: &Memory) -> Vec<f32> {
+        memory.0[GUARD..GUARD + memory.len()].iter().map(|&bits| f32::from_bits(bits)).collect()
     }
 }
 
@@ -85,21 +112,26 @@ impl Device for Emulator {
         threads: usize,
         arguments: &A,
     ) -> Result<()> {
-        self.launches.set(self.launches.get() + 1);
-        let Kernel(module, name) = kernel;
-        let run = function(module, name)?;
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: the caller promises good arguments, and `emulate` checks their size.
-        let status = unsafe {
-            let arguments = std::ptr::from_ref(arguments);
-            run(blocks as u32, threads as u32, arguments.cast(), size_of::<A>())
-        };
-        match status {
-            0 => Ok(()),
-            1 => bail!("{name}: the arguments have another size than its structure"),
-            _ => bail!("{name}: threads of a block wait at different barriers"),
-        }
+        // SAFETY: promised by the caller.
+        unsafe { self.run(kernel, Grid { blocks, threads, shared: 0, together: false }, arguments) }
+    }
+
+    fn together(&self) -> Option<Together> {
+        self.together
+    }
+
+    unsafe fn launch_together<A: Copy>(
+        &self,
+        kernel: Kernel<'_>,
+        blocks: usize,
+        threads: usize,
+        shared: usize,
+        arguments: &A,
+    ) -> Result<()> {
+        let most = self.together.expect("a device on which blocks run together");
+        assert!(blocks <= most.blocks && threads <= most.threads && shared <= most.shared);
+        // SAFETY: promised by the caller.
+        unsafe { self.run(kernel, Grid { blocks, threads, shared, together: true }, arguments) }
     }
 
     unsafe fn multiply(&self, product: Product) -> Result<()> {
@@ -138,11 +170,11 @@ impl Device for Emulator {
     }
 }
 
-type Function = unsafe extern "C" fn(u32, u32, *const c_void, usize) -> i32;
+type Function = unsafe extern "C" fn(u32, u32, usize, i32, *const c_void, usize) -> i32;
 
 /// A kernel of a module, which is compiled when it is first asked for.
 fn function(module: Module, name: &str) -> Result<Function> {
-    static LIBRARIES: [OnceLock<usize>; 2] = [const { OnceLock::new() }; 2];
+    static LIBRARIES: [OnceLock<usize>; 4] = [const { OnceLock::new() }; 4];
     let handle = *LIBRARIES[module as usize].get_or_init(|| load(module));
     let symbol = CString::new(name).expect("names of kernels have no zeros");
     // SAFETY: the handle is that of a library that is never closed.
@@ -159,6 +191,8 @@ fn load(module: Module) -> usize {
     let source = match module {
         Module::Cells => "cells.cu",
         Module::Crf => "crf.cu",
+        Module::Resident => "resident.cu",
+        Module::Rows => "rows.cu",
     };
     let scratch = tempfile::tempdir().expect("a folder for a library");
     let library = scratch.path().join("kernels.so");

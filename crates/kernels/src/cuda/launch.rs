@@ -7,22 +7,24 @@ use candle_core::{
     cuda_backend::{
         WrapErr,
         cudarc::{
-            cublas::{result::gemm_ex, sys},
+            cublas::{result::gemm_ex, sys as cublas},
             driver::{
-                CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
-                SyncOnDrop,
+                CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
+                PushKernelArg, SyncOnDrop, result, sys,
             },
         },
     },
     op::BackpropOp,
 };
 
-use super::{Address, Device, Kernel, Module, Product};
+use super::{Address, Device, Kernel, Module, Product, Together};
 
 /// A GPU, and the stream on which all its work waits its turn.
 pub(crate) struct Cuda {
     device: CudaDevice,
     stream: Arc<CudaStream>,
+    /// Whether scans go step by step even where one kernel would do, for tests.
+    is_stepping: bool,
 }
 
 /// Arguments as the driver takes them.
@@ -38,6 +40,8 @@ impl Module {
         match self {
             Self::Cells => "glossator-cells",
             Self::Crf => "glossator-crf",
+            Self::Resident => "glossator-resident",
+            Self::Rows => "glossator-rows",
         }
     }
 
@@ -45,6 +49,8 @@ impl Module {
         match self {
             Self::Cells => include_str!("cells.ptx"),
             Self::Crf => include_str!("crf.ptx"),
+            Self::Resident => include_str!("resident.ptx"),
+            Self::Rows => include_str!("rows.ptx"),
         }
     }
 }
@@ -63,12 +69,17 @@ impl Reading<'_> {
 
 impl Cuda {
     pub(crate) fn new(device: &CudaDevice) -> Self {
-        Self { device: device.clone(), stream: device.cuda_stream() }
+        Self { device: device.clone(), stream: device.cuda_stream(), is_stepping: false }
     }
 
     /// The GPU that a tensor lies on.
     pub(crate) fn of(tensor: &Tensor) -> Result<Self> {
         Ok(Self::new(tensor.device().as_cuda_device()?))
+    }
+
+    fn function(&self, Kernel(module, name): Kernel<'_>) -> Result<CudaFunction> {
+        let function = self.device.get_or_load_custom_func(name, module.name(), module.ptx())?;
+        Ok(function.into_cuda_function())
     }
 
     /// The values of a contiguous `f32` argument.
@@ -112,6 +123,44 @@ impl Cuda {
     }
 }
 
+/// A GPU, all of whose work is of one stream.
+pub(crate) fn gpu(number: usize) -> Result<candle_core::Device> {
+    let device = CudaDevice::new_with_stream(number)?;
+    // SAFETY: what this device makes is never used on another stream: Candle refuses
+    // operations on tensors of two devices.
+    unsafe { device.disable_event_tracking() };
+    // Memory that is given back stays with the program: the next step asks for as much.
+    let mut keep = u64::MAX;
+    let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    let context = device.cuda_stream().context().cu_device();
+    // SAFETY: the device is there, its pool lives as long, and the value is of the type
+    // that the attribute has.
+    unsafe {
+        let pool = result::device::get_mem_pool(context).w()?;
+        result::mem_pool::set_attribute(pool, threshold, (&raw mut keep).cast()).w()?;
+    }
+    Ok(candle_core::Device::Cuda(device))
+}
+
+/// Threads of a block that waits for others.
+const TOGETHER: usize = 256;
+
+fn config(
+    Kernel(_, name): Kernel<'_>,
+    blocks: usize,
+    threads: usize,
+    shared: usize,
+) -> Result<LaunchConfig> {
+    let [Ok(blocks), Ok(threads), Ok(shared)] = [blocks, threads, shared].map(u32::try_from) else {
+        bail!("{name}: {blocks} blocks of {threads} threads and {shared} bytes")
+    };
+    Ok(LaunchConfig {
+        grid_dim: (blocks, 1, 1),
+        block_dim: (threads, 1, 1),
+        shared_mem_bytes: shared,
+    })
+}
+
 impl Device for Cuda {
     type Memory = CudaSlice<f32>;
 
@@ -144,19 +193,46 @@ impl Device for Cuda {
         threads: usize,
         arguments: &A,
     ) -> Result<()> {
-        let Kernel(module, name) = kernel;
-        let function = self.device.get_or_load_custom_func(name, module.name(), module.ptx())?;
-        let Ok(blocks) = u32::try_from(blocks) else { bail!("{name}: {blocks} blocks") };
-        let config = LaunchConfig {
-            grid_dim: (blocks, 1, 1),
-            block_dim: (threads as u32, 1, 1),
-            shared_mem_bytes: 0,
-        };
-        let laid = Laid(*arguments);
-        let mut builder = function.builder();
-        builder.arg(&laid);
+        let config = config(kernel, blocks, threads, 0)?;
+        let (function, laid) = (self.function(kernel)?, Laid(*arguments));
         // SAFETY: promised by the caller.
-        unsafe { builder.launch(config) }.w()?;
+        unsafe { self.stream.launch_builder(&function).arg(&laid).launch(config) }.w()?;
+        Ok(())
+    }
+
+    fn together(&self) -> Option<Together> {
+        use sys::CUdevice_attribute as Attribute;
+        if self.is_stepping {
+            return None;
+        }
+        let attribute = |which| self.stream.context().attribute(which).ok();
+        // `resident.cu` multiplies bf16 in a way that older GPUs do not know.
+        let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let waits = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)?;
+        if major < 8 || waits == 0 {
+            return None;
+        }
+        let blocks = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+        let (blocks, shared) = (usize::try_from(blocks).ok()?, usize::try_from(shared).ok()?);
+        Some(Together { blocks, threads: TOGETHER, shared })
+    }
+
+    unsafe fn launch_together<A: Copy>(
+        &self,
+        kernel: Kernel<'_>,
+        blocks: usize,
+        threads: usize,
+        shared: usize,
+        arguments: &A,
+    ) -> Result<()> {
+        let config = config(kernel, blocks, threads, shared)?;
+        let (function, laid) = (self.function(kernel)?, Laid(*arguments));
+        let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        function.set_attribute(most, config.shared_mem_bytes as i32).w()?;
+        // SAFETY: promised by the caller.
+        unsafe { self.stream.launch_builder(&function).arg(&laid).launch_cooperative(config) }
+            .w()?;
         Ok(())
     }
 
@@ -167,12 +243,12 @@ impl Device for Cuda {
         }
         self.stream.context().bind_to_thread().w()?;
         let transpose = |is| match is {
-            true => sys::cublasOperation_t::CUBLAS_OP_T,
-            false => sys::cublasOperation_t::CUBLAS_OP_N,
+            true => cublas::cublasOperation_t::CUBLAS_OP_T,
+            false => cublas::cublasOperation_t::CUBLAS_OP_N,
         };
         let kind = match is_short {
-            true => sys::cudaDataType_t::CUDA_R_16BF,
-            false => sys::cudaDataType_t::CUDA_R_32F,
+            true => cublas::cudaDataType_t::CUDA_R_16BF,
+            false => cublas::cudaDataType_t::CUDA_R_32F,
         };
         let (alpha, beta) = (1.0_f32, f32::from(u8::from(is_added)));
         // cuBLAS counts columns first: to it, row-major matrices are transposed,
@@ -196,12 +272,37 @@ impl Device for Cuda {
                 left.stride.max(1) as i32,
                 std::ptr::from_ref(&beta).cast(),
                 out as *mut _,
-                sys::cudaDataType_t::CUDA_R_32F,
+                cublas::cudaDataType_t::CUDA_R_32F,
                 out_stride as i32,
-                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-                sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
+                cublas::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+                cublas::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
             )
         }
         .w()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::Observed;
+
+    impl Cuda {
+        /// The first GPU of this machine.
+        pub(crate) fn first() -> Self {
+            let device = gpu(0).expect("a GPU");
+            Self::new(device.as_cuda_device().expect("a GPU"))
+        }
+
+        /// The same, where scans go step by step.
+        pub(crate) fn stepping() -> Self {
+            Self { is_stepping: true, ..Self::first() }
+        }
+    }
+
+    impl Observed for Cuda {
+        fn download(&self, memory: &CudaSlice<f32>) -> Vec<f32> {
+            self.device.clone_dtoh(memory).expect("what lies on the GPU")
+        }
     }
 }

@@ -12,11 +12,12 @@ pub(crate) mod crf;
 mod emulator;
 #[cfg(feature = "cuda")]
 mod launch;
+pub(crate) mod rows;
 pub(crate) mod scan;
 
 use candle_core::Result;
 #[cfg(feature = "cuda")]
-pub(crate) use launch::Cuda;
+pub(crate) use launch::{Cuda, gpu};
 
 /// A source file, compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(crate) enum Module {
     Cells,
     /// `crf.cu`
     Crf,
+    /// `resident.cu`
+    Resident,
+    /// `rows.cu`
+    Rows,
 }
 
 /// An address in a device's memory; 0 is none.
@@ -59,6 +64,23 @@ pub(crate) trait Device {
         kernel: Kernel<'_>,
         blocks: usize,
         threads: usize,
+        arguments: &A,
+    ) -> Result<()>;
+
+    /// What runs together here; nothing if kernels cannot wait for each other's blocks.
+    fn together(&self) -> Option<Together>;
+
+    /// Runs a kernel whose blocks wait for each other and share so many bytes each.
+    ///
+    /// # Safety
+    /// As [`Device::launch`]; there are no more blocks, threads or bytes than run
+    /// together.
+    unsafe fn launch_together<A: Copy>(
+        &self,
+        kernel: Kernel<'_>,
+        blocks: usize,
+        threads: usize,
+        shared: usize,
         arguments: &A,
     ) -> Result<()>;
 
@@ -106,8 +128,32 @@ pub(crate) trait Device {
     }
 }
 
+/// A device whose memory can be looked at.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) trait Observed: Device {
+    /// The values as floats, once all work is done.
+    fn download(&self, memory: &Self::Memory) -> Vec<f32>;
+
+    /// Memory with floats.
+    fn floats(&self, values: &[f32]) -> Self::Memory {
+        let bits: Vec<u32> = values.iter().map(|value| value.to_bits()).collect();
+        self.upload(&bits).expect("memory for floats")
+    }
+}
+
 /// Threads of a block of a kernel in which none waits for another.
 const THREADS: usize = 256;
+
+/// What runs together on a device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Together {
+    /// Blocks, one a multiprocessor.
+    pub(crate) blocks: usize,
+    /// Threads of a block, whole warps.
+    pub(crate) threads: usize,
+    /// Bytes that a block shares.
+    pub(crate) shared: usize,
+}
 
 /// A kernel, by its name in a module.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{reading, values};
+use super::{graph, reading, values};
 use crate::{
     Isa,
     attention::{self, ContextBack, Score, WeightsBack},
@@ -13,13 +13,13 @@ use crate::{
 
 /// How many queries and keys each sentence of a batch has.
 #[derive(Clone, Debug)]
-struct Blocks {
-    queries: Vec<usize>,
-    keys: Vec<usize>,
+pub(super) struct Blocks {
+    pub(super) queries: Vec<usize>,
+    pub(super) keys: Vec<usize>,
 }
 
 impl Blocks {
-    fn new(queries: &[usize], keys: &[usize]) -> Result<Self> {
+    pub(super) fn new(queries: &[usize], keys: &[usize]) -> Result<Self> {
         if queries.len() != keys.len() {
             candle_core::bail!("queries of {} sentences, keys of {}", queries.len(), keys.len());
         }
@@ -44,7 +44,7 @@ impl Blocks {
     }
 
     /// Checks that there are rows of `dim` values for all queries and keys.
-    fn check(&self, queries: usize, keys: usize, dim: usize) -> Result<()> {
+    pub(super) fn check(&self, queries: usize, keys: usize, dim: usize) -> Result<()> {
         let want = [&self.queries, &self.keys].map(|lens| lens.iter().sum::<usize>() * dim);
         if dim == 0 || [queries, keys] != want {
             candle_core::bail!("attention over rows of {dim}: {queries} and {keys} values");
@@ -304,6 +304,9 @@ pub fn attention_weights(
     key_lengths: &[usize],
 ) -> Result<Tensor> {
     let blocks = Blocks::new(query_lengths, key_lengths)?;
+    if !graph::has_kernels(queries) {
+        return graph::attention_weights(score, queries, keys, &blocks);
+    }
     let (queries, keys) = (queries.contiguous()?, keys.contiguous()?);
     match score {
         AttentionScore::Dot(factor) => {
@@ -329,6 +332,9 @@ pub fn attention_context(
     key_lengths: &[usize],
 ) -> Result<Tensor> {
     let blocks = Blocks::new(query_lengths, key_lengths)?;
+    if !graph::has_kernels(weights) {
+        return graph::attention_context(weights, values, &blocks);
+    }
     weights.contiguous()?.apply_op2(&values.contiguous()?, Context { blocks })
 }
 
@@ -360,5 +366,8 @@ impl CustomOp1 for Tanh {
 /// # Errors
 /// If Candle cannot make a tensor.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    if !graph::has_kernels(x) {
+        return x.tanh();
+    }
     x.contiguous()?.apply_op1(Tanh)
 }

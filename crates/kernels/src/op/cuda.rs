@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
     cuda_backend::cudarc::driver::CudaSlice,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     Schedule,
     cells::{CellKind, Precision},
     crf::Mask,
-    cuda::{Cuda, crf, scan},
+    cuda::{Cuda, crf, rows, scan},
 };
 
 /// A scan. The weights travel as one flat tensor; the result are the hidden
@@ -237,4 +237,45 @@ pub(super) fn crf_loss(
         gradients: Mutex::new(None),
     };
     emissions.contiguous()?.apply_op2(&transitions.contiguous()?, op)
+}
+
+/// Rows picked from a table.
+struct Rows {
+    ids: Vec<u32>,
+}
+
+impl CustomOp1 for Rows {
+    fn name(&self) -> &'static str {
+        "glossator-rows"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("the rows of a GPU on the processor")
+    }
+
+    fn cuda_fwd(&self, table: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let cuda = Cuda::new(&table.device);
+        let dims = layout.dims();
+        let columns = dims[1..].iter().product();
+        let table = cuda.read(table, layout, "table")?;
+        // SAFETY: the ids were checked against the rows.
+        let out = unsafe { rows::pick(&cuda, table.address(), &self.ids, columns)? };
+        let shape = [&[self.ids.len()], &dims[1..]].concat();
+        Ok((cuda.storage(out), shape.into()))
+    }
+
+    fn bwd(&self, table: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let cuda = Cuda::of(table)?;
+        let (rows, columns) = (table.dim(0)?, table.dims()[1..].iter().product());
+        let sums = cuda.reading(grad, |grad| {
+            // SAFETY: the gradient is shaped as the result.
+            unsafe { rows::sum(&cuda, grad, &self.ids, rows, columns) }
+        })?;
+        Ok(Some(cuda.tensor(sums, table.shape())))
+    }
+}
+
+/// As [`super::select_rows`], of rows that are there.
+pub(super) fn select_rows(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
+    table.contiguous()?.apply_op1(Rows { ids: ids.to_vec() })
 }

@@ -1,7 +1,11 @@
 //! Operations as graphs of Candle's own, for devices without kernels of ours.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
+use super::{
+    attention::{AttentionScore, Blocks},
+    rows::{NO_ROW, select_rows as rows_of},
+};
 use crate::{gemm::Precision, layer::EPSILON};
 
 /// Whether an operation has a kernel for the device of a tensor.
@@ -51,11 +55,13 @@ pub(super) fn scale(x: &Tensor, factors: Vec<f32>, rows: Option<Vec<u32>>) -> Re
     x * table.index_select(&Tensor::new(rows, device)?, 0)?
 }
 
-/// As [`super::softmax_loss`], of classes that are in range.
+/// As [`super::softmax_loss`], of classes that are in range, part of each row's target
+/// spread evenly over all classes.
 pub(super) fn softmax_loss(
     scores: &Tensor,
     gold: Vec<u32>,
     weights: Option<&[f32]>,
+    smoothing: f32,
 ) -> Result<Tensor> {
     let (rows, device) = (gold.len(), scores.device());
     let most = scores.max_keepdim(1)?.detach();
@@ -64,11 +70,150 @@ pub(super) fn softmax_loss(
     let of_gold: Option<Vec<f32>> =
         weights.map(|weights| gold.iter().map(|&class| weights[class as usize]).collect());
     let gold = Tensor::from_vec(gold, (rows, 1), device)?;
-    let losses = (log_z - scores.gather(&gold, 1)?.squeeze(1)?)?;
+    let mut expected = scores.gather(&gold, 1)?.squeeze(1)?;
+    if smoothing > 0.0 {
+        let smoothing = f64::from(smoothing);
+        expected = ((expected * (1.0 - smoothing))? + (scores.mean(1)? * smoothing)?)?;
+    }
+    let losses = (log_z - expected)?;
     match of_gold {
         Some(weights) => (losses * Tensor::from_vec(weights, rows, device)?)?.sum_all(),
         None => losses.sum_all(),
     }
+}
+
+/// As [`super::select_rows`], of rows that are there.
+pub(super) fn select_rows(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
+    let is_whole = ids.iter().all(|&id| id != NO_ROW);
+    let (rows, device) = (table.dim(0)?, table.device());
+    let ids: Vec<u32> = ids.iter().map(|&id| id.min(rows as u32)).collect();
+    let ids = Tensor::new(ids, device)?;
+    if is_whole {
+        return table.index_select(&ids, 0);
+    }
+    let mut nothing = table.dims().to_vec();
+    nothing[0] = 1;
+    Tensor::cat(&[table, &Tensor::zeros(nothing, table.dtype(), device)?], 0)?.index_select(&ids, 0)
+}
+
+/// As [`super::output_loss`], of classes that are in range.
+pub(super) fn output_loss(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    gold: Vec<u32>,
+    smoothing: f32,
+    precision: Precision,
+) -> Result<Tensor> {
+    softmax_loss(&linear(x, weight, bias, precision)?, gold, None, smoothing)
+}
+
+/// Sentences side by side: rows of as many as the longest has, zeros behind the others.
+struct Padded {
+    sentences: usize,
+    queries: usize,
+    keys: usize,
+}
+
+impl Padded {
+    fn of(blocks: &Blocks) -> Self {
+        let most = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or(0);
+        Self {
+            sentences: blocks.queries.len(),
+            queries: most(&blocks.queries),
+            keys: most(&blocks.keys),
+        }
+    }
+
+    /// Numbers of the rows of unpadded sentences, side by side.
+    fn places(lengths: &[usize], width: usize) -> Vec<u32> {
+        let mut first = 0;
+        let mut places = Vec::with_capacity(lengths.len() * width);
+        for &length in lengths {
+            let own = (0..width).map(|at| if at < length { first + at as u32 } else { NO_ROW });
+            places.extend(own);
+            first += length as u32;
+        }
+        places
+    }
+
+    /// The rows that are there, of those side by side.
+    fn there(places: &[u32]) -> Vec<u32> {
+        let numbers = (0..).zip(places);
+        numbers.filter(|(_, place)| **place != NO_ROW).map(|(number, _)| number).collect()
+    }
+
+    /// Numbers of the weights, which lie query by query without gaps, side by side.
+    fn weights(&self, blocks: &Blocks) -> Vec<u32> {
+        let mut next = 0;
+        let mut places = Vec::with_capacity(self.sentences * self.queries * self.keys);
+        for (&queries, &keys) in blocks.queries.iter().zip(&blocks.keys) {
+            for query in 0..self.queries {
+                let is_there = query < queries;
+                places.extend((0..self.keys).map(|key| match is_there && key < keys {
+                    true => {
+                        next += 1;
+                        next - 1
+                    }
+                    false => NO_ROW,
+                }));
+            }
+        }
+        places
+    }
+}
+
+/// As [`super::attention_weights`].
+pub(super) fn attention_weights(
+    score: AttentionScore<'_>,
+    queries: &Tensor,
+    keys: &Tensor,
+    blocks: &Blocks,
+) -> Result<Tensor> {
+    let (padded, dim) = (Padded::of(blocks), queries.dim(1)?);
+    blocks.check(queries.elem_count(), keys.elem_count(), dim)?;
+    let Padded { sentences, queries: most_queries, keys: most_keys } = padded;
+    let device = queries.device();
+    let side_by_side = |rows: &Tensor, lengths: &[usize], width: usize| {
+        rows_of(rows, &Padded::places(lengths, width))?.reshape((sentences, width, dim))
+    };
+    let queries = side_by_side(queries, &blocks.queries, most_queries)?;
+    let keys = side_by_side(keys, &blocks.keys, most_keys)?;
+    let scores = match score {
+        AttentionScore::Dot(factor) => {
+            (queries.matmul(&keys.transpose(1, 2)?.contiguous()?)? * f64::from(factor))?
+        }
+        AttentionScore::Additive(vector) => {
+            let sums = queries.unsqueeze(2)?.broadcast_add(&keys.unsqueeze(1)?)?;
+            sums.tanh()?.broadcast_mul(vector)?.sum(D::Minus1)?
+        }
+    };
+    let beside =
+        |length: usize| (0..most_keys).map(move |key| if key < length { 0.0 } else { -1e30 });
+    let beside: Vec<f32> = blocks.keys.iter().flat_map(|&length| beside(length)).collect();
+    let beside = Tensor::from_vec(beside, (sentences, 1, most_keys), device)?;
+    let scores = scores.broadcast_add(&beside)?;
+    let most = scores.max_keepdim(D::Minus1)?.detach();
+    let parts = scores.broadcast_sub(&most)?.exp()?;
+    let weights = parts.broadcast_div(&parts.sum_keepdim(D::Minus1)?)?;
+    rows_of(&weights.flatten_all()?, &Padded::there(&padded.weights(blocks)))
+}
+
+/// As [`super::attention_context`].
+pub(super) fn attention_context(
+    weights: &Tensor,
+    values: &Tensor,
+    blocks: &Blocks,
+) -> Result<Tensor> {
+    let (padded, dim) = (Padded::of(blocks), values.dim(1)?);
+    let Padded { sentences, queries, keys } = padded;
+    let rows: usize = blocks.queries.iter().sum();
+    blocks.check(rows * dim, values.elem_count(), dim)?;
+    let weights = rows_of(weights, &padded.weights(blocks))?.reshape((sentences, queries, keys))?;
+    let values = rows_of(values, &Padded::places(&blocks.keys, keys))?;
+    let contexts = weights.matmul(&values.reshape((sentences, keys, dim))?)?;
+    let there = Padded::there(&Padded::places(&blocks.queries, queries));
+    rows_of(&contexts.reshape((sentences * queries, dim))?, &there)
 }
 
 #[cfg(test)]
@@ -151,8 +296,43 @@ mod tests {
             alike(
                 "softmax",
                 &[&x],
-                &softmax_loss(&x, gold.clone(), weights.as_deref()).unwrap(),
+                &softmax_loss(&x, gold.clone(), weights.as_deref(), 0.0).unwrap(),
                 &op::softmax_loss(&x, gold.clone(), weights).unwrap(),
+            );
+        }
+    }
+
+    #[test]
+    fn graphs_of_translators_equal_the_kernels_with_their_gradients() {
+        let (x, weight, row) = (var(5, 7, 1), var(4, 7, 4), var(1, 4, 7));
+        let bias = Var::from_tensor(&row.flatten_all().unwrap()).unwrap();
+        for smoothing in [0.0, 0.3] {
+            let (gold, f32) = (vec![3, 0, 1, 3, 2], Precision::F32);
+            alike(
+                "output",
+                &[&x, &weight, &bias],
+                &output_loss(&x, &weight, &bias, gold.clone(), smoothing, f32).unwrap(),
+                &op::output_loss(&x, &weight, &bias, gold, smoothing, f32).unwrap(),
+            );
+        }
+        let (queries, keys) = (vec![3, 1, 0, 2], vec![2, 5, 1, 1]);
+        let (q, k, h) = (var(6, 4, 1), var(9, 4, 2), var(9, 3, 3));
+        let vector = Var::from_tensor(&var(1, 4, 5).flatten_all().unwrap()).unwrap();
+        let blocks = Blocks::new(&queries, &keys).unwrap();
+        for score in [AttentionScore::Dot(0.7), AttentionScore::Additive(&vector)] {
+            let graph = attention_weights(score, &q, &k, &blocks).unwrap();
+            let kernel = op::attention_weights(score, &q, &k, &queries, &keys).unwrap();
+            let mut vars = vec![&q, &k];
+            if matches!(score, AttentionScore::Additive(_)) {
+                vars.push(&vector);
+            }
+            alike("weights", &vars, &graph, &kernel);
+            vars.push(&h);
+            alike(
+                "context",
+                &vars,
+                &attention_context(&graph, &h, &blocks).unwrap(),
+                &op::attention_context(&kernel, &h, &queries, &keys).unwrap(),
             );
         }
     }

@@ -73,7 +73,7 @@ pub fn softmax_loss(scores: &Tensor, gold: Vec<u32>, weights: Option<Vec<f32>>) 
     let op = SoftmaxLoss { gold, weights, slopes: Mutex::new(None) };
     op.check(rows, classes)?;
     if !graph::has_kernels(scores) {
-        return graph::softmax_loss(scores, op.gold, op.weights.as_deref());
+        return graph::softmax_loss(scores, op.gold, op.weights.as_deref(), 0.0);
     }
     scores.contiguous()?.apply_op1(op)
 }

@@ -3,8 +3,8 @@
 //! Each operation works on contiguous `f32` tensors on the CPU, and keeps what
 //! its way back needs in itself: so its gradients can be asked for once. It
 //! reads its arguments where they lie, and makes no gradient that nobody wants.
-//! On a GPU, recurrent layers and the CRF have kernels too (feature `cuda`); the
-//! others are graphs of Candle's own operations there.
+//! On a GPU, recurrent layers, rows picked from tables and the CRF have kernels too
+//! (feature `cuda`); the others are graphs of Candle's own operations there.
 
 mod attention;
 mod crf;
@@ -16,6 +16,7 @@ mod linear;
 mod loss;
 mod output;
 mod recurrent;
+mod rows;
 mod scale;
 
 pub use attention::{AttentionScore, attention_context, attention_weights, tanh};
@@ -25,11 +26,24 @@ pub use linear::linear;
 pub use loss::softmax_loss;
 pub use output::output_loss;
 pub use recurrent::{RecurrentInput, RecurrentOutput, recurrent};
+pub use rows::{NO_ROW, select_rows};
 pub use scale::{scale, scale_rows};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
+
+/// An NVIDIA GPU, by its number from 0 on, all of whose work is of one stream: what one
+/// thread asks for, the next may read.
+///
+/// # Errors
+/// If this crate is built without CUDA, or there is no such GPU.
+pub fn gpu(number: usize) -> Result<candle_core::Device> {
+    #[cfg(feature = "cuda")]
+    return crate::cuda::gpu(number);
+    #[cfg(not(feature = "cuda"))]
+    candle_core::Device::new_cuda_with_stream(number)
+}
 
 /// The values of a contiguous `f32` argument.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout, name: &str) -> Result<&'a [f32]> {

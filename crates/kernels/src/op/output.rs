@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{lock, take, values};
+use super::{graph, lock, take, values};
 use crate::{
     Isa,
     gemm::{Init, Outer, Packed, Precision, Right, Rows, product},
@@ -147,5 +147,10 @@ pub fn output_loss(
     precision: Precision,
 ) -> Result<Tensor> {
     let op = OutputLoss { gold, smoothing, precision, gradients: Mutex::new(None) };
+    if !graph::has_kernels(x) {
+        let (n, k) = weight.dims2()?;
+        op.check(x.dim(0)?, x.elem_count(), n, k, bias.elem_count())?;
+        return graph::output_loss(x, weight, bias, op.gold, smoothing, precision);
+    }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
 }

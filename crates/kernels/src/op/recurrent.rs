@@ -193,7 +193,7 @@ pub fn recurrent(
     #[cfg(feature = "cuda")]
     if matrix.device().is_cuda() {
         let rows = match &ids {
-            Some(ids) => &matrix.index_select(&Tensor::new(&ids[..], matrix.device())?, 0)?,
+            Some(ids) => &super::select_rows(matrix, ids)?,
             None => matrix,
         };
         return super::cuda::recurrent(kind, schedule, rows, &weights, &initial, precision);

@@ -289,15 +289,16 @@ impl Translator {
     }
 }
 
-/// Checks that no GPU is asked for: translators have no kernels there.
+/// Checks that no GPU is asked for: translations are made on the processor.
 ///
 /// # Errors
 /// If one is.
-pub(super) fn expect_processor(device: &Device) -> glossator_nn::Result<()> {
+fn expect_processor(device: &Device) -> glossator_nn::Result<()> {
     match device.number() {
         None => Ok(()),
         Some(number) => {
-            let problem = "translators compute on the processor only".to_owned();
+            let problem =
+                "translators translate on the processor only, and train on both".to_owned();
             Err(glossator_nn::Error::Device { number, problem })
         }
     }

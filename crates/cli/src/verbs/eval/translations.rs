@@ -57,7 +57,7 @@ pub(super) fn score_model(args: &Args, log: Log) -> anyhow::Result<Translations>
         let problem = format!("{name} is a translator: name the translations with --references");
         return Err(Usage(problem).into());
     }
-    args.labelling.compute.prepare_processor("translators", log)?;
+    args.labelling.compute.prepare_processor("translations are made", log)?;
     let translator = Translator::load_in(args.model(), args.labelling.precision.chosen())?;
     let sources = lines(source)?;
     let options = TranslateOptions {

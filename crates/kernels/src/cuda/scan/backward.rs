@@ -2,13 +2,17 @@
 
 use candle_core::Result;
 
-use super::{Arguments, Begin, Factor, Gradients, Kept, Multiplied, Shape, Upstream, value};
+use super::{
+    Arguments, Begin, Factor, Gradients, Kept, Multiplied, Shape, Upstream,
+    resident::{Read, Residence},
+    value,
+};
 use crate::cuda::{Address, Device, Kernel, Matrix, Module, Product};
 
 /// `Backward` in `cells.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct BackwardArguments {
+pub(super) struct BackwardArguments {
     tokens: Address,
     ends: Address,
     vectors: Address,
@@ -26,7 +30,7 @@ struct BackwardArguments {
     lanes: u32,
     units: u32,
     sequences: u32,
-    unused: u32,
+    gates: u32,
 }
 
 /// `Peepholes` in `cells.cu`.
@@ -36,10 +40,16 @@ struct Peepholes {
     d_sums: Address,
     cell: Address,
     kept: Address,
+    parts: Address,
     d_vectors: Address,
     rows: u32,
     units: u32,
+    part: u32,
+    count: u32,
 }
+
+/// Rows whose gradients of peepholes one thread adds up.
+const PART: usize = 64;
 
 /// Gradients of a scan's arguments.
 ///
@@ -72,28 +82,37 @@ pub(crate) unsafe fn backward<D: Device>(
     let address = |memory: &Option<D::Memory>, at| {
         memory.as_ref().map_or(0, |memory| value(device.address(memory), at))
     };
-    for (_, place) in shape.steps().rev() {
+    let arguments_of = |row: usize, busy: usize| BackwardArguments {
+        tokens: kept.plan.tokens(device, row),
+        ends: kept.plan.ends(device, row),
+        vectors: parts.vectors,
+        hidden: kept.hidden.values(device, row * dim),
+        cell: address(&kept.cell, row * dim),
+        kept: value(device.address(&kept.values), row * form.kept * dim),
+        upstream: upstream.hidden,
+        last: upstream.last,
+        d_gated: address(&d_gated, 0),
+        d_hidden: device.address(&d_hidden),
+        d_cell: address(&d_cell, 0),
+        d_sums: d_sums.values(device, row * gates),
+        words: d_sums.words(device, row * gates),
+        d_input: device.address(&d_input),
+        lanes: busy as u32,
+        units: dim as u32,
+        sequences: shape.schedule.sequences() as u32,
+        gates: form.spec.gates as u32,
+    };
+    let residence = Residence::of(device, shape);
+    if let Some(residence) = &residence {
+        let initial = device.address(&initial);
+        let read = Read { plan: &kept.plan, initial, weights: parts.weight_hh, keep: true };
+        // SAFETY: all has the sizes of the shape.
+        unsafe { residence.backward(device, shape, arguments_of(0, lanes), read)? };
+    }
+    let steps = shape.steps().rev().filter(|_| residence.is_none());
+    for (_, place) in steps {
         let (busy, row) = (place.lanes(), place.row);
-        let step = BackwardArguments {
-            tokens: kept.plan.tokens(device, &place),
-            ends: kept.plan.ends(device, &place),
-            vectors: parts.vectors,
-            hidden: kept.hidden.values(device, row * dim),
-            cell: address(&kept.cell, row * dim),
-            kept: value(device.address(&kept.values), row * form.kept * dim),
-            upstream: upstream.hidden,
-            last: upstream.last,
-            d_gated: address(&d_gated, 0),
-            d_hidden: device.address(&d_hidden),
-            d_cell: address(&d_cell, 0),
-            d_sums: d_sums.values(device, row * gates),
-            words: d_sums.words(device, row * gates),
-            d_input: device.address(&d_input),
-            lanes: busy as u32,
-            units: dim as u32,
-            sequences: shape.schedule.sequences() as u32,
-            unused: 0,
-        };
+        let step = arguments_of(row, busy);
         for (phase, own) in form.phases.iter().enumerate().rev() {
             let first = own.first_gate() * dim;
             let out = if phase == 0 { device.address(&d_hidden) } else { address(&d_gated, 0) };
@@ -210,16 +229,22 @@ impl<D: Device> Weighted<'_, D> {
                 })?;
             }
             if let (Some(cell), 1..) = (&kept.cell, form.peepholes.len()) {
+                let (count, values) = (rows.div_ceil(PART), form.spec.vectors * dim);
+                let parts_of = device.alloc(count * values)?;
                 let peepholes = Peepholes {
                     d_sums: d_sums.values(device, 0),
                     cell: device.address(cell),
                     kept: device.address(&kept.values),
+                    parts: device.address(&parts_of),
                     d_vectors: parts.vectors,
                     rows: rows as u32,
                     units: dim as u32,
+                    part: PART as u32,
+                    count: count as u32,
                 };
-                let kernel = Kernel(Module::Cells, "peepholes_back");
-                device.launch_each(kernel, form.spec.vectors * dim, &peepholes)?;
+                let kernel = |name| Kernel(Module::Cells, name);
+                device.launch_each(kernel("peepholes_parts"), count * values, &peepholes)?;
+                device.launch_each(kernel("peepholes_back"), values, &peepholes)?;
             }
         }
         Ok(flat)

@@ -2,13 +2,17 @@
 
 use candle_core::Result;
 
-use super::{Arguments, Begin, Factor, Kept, Multiplied, Scanned, Shape, Uploaded, value};
+use super::{
+    Arguments, Begin, Factor, Kept, Multiplied, Scanned, Shape, Uploaded,
+    resident::{Read, Residence},
+    value,
+};
 use crate::cuda::{Address, Device, Kernel, Matrix, Module, Product};
 
 /// `Forward` in `cells.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct ForwardArguments {
+pub(super) struct ForwardArguments {
     tokens: Address,
     ends: Address,
     sums: Address,
@@ -29,7 +33,7 @@ struct ForwardArguments {
     lanes: u32,
     units: u32,
     sequences: u32,
-    unused: u32,
+    gates: u32,
 }
 
 /// Scans a batch, keeping what the way back needs if `keep` says so.
@@ -90,6 +94,44 @@ pub(crate) unsafe fn forward<D: Device>(
         false => number % 2 * lanes * dim,
     };
     let cell_at = |at: usize| cell.as_ref().map_or(0, |cell| value(device.address(cell), at));
+    // A step from where its states, those of the next one, and what it keeps begin.
+    let arguments_of = |first_row: usize, busy: usize, before: usize, after: usize, row: usize| {
+        let of_step = |gated: &Multiplied<D::Memory>| {
+            [gated.values(device, row * dim), gated.words(device, row * dim)]
+        };
+        let [gated, gated_words] = gated.as_ref().map_or([0; 2], of_step);
+        ForwardArguments {
+            tokens: plan.tokens(device, first_row),
+            ends: plan.ends(device, first_row),
+            sums: sums_address,
+            input: input_address,
+            bias_ih: parts.bias_ih,
+            bias_hh: parts.bias_hh,
+            vectors: parts.vectors,
+            hidden: hidden.values(device, before),
+            cell: cell_at(before),
+            next_hidden: hidden.values(device, after),
+            next_cell: cell_at(after),
+            words: hidden.words(device, after),
+            gated,
+            gated_words,
+            kept: value(device.address(&values), row * form.kept * dim),
+            out: device.address(&out),
+            last,
+            lanes: busy as u32,
+            units: dim as u32,
+            sequences: shape.schedule.sequences() as u32,
+            gates: form.spec.gates as u32,
+        }
+    };
+    if let Some(residence) = Residence::of(device, shape) {
+        let first = arguments_of(0, lanes, 0, 0, 0);
+        let read = Read { plan: &plan, initial: arguments.initial, weights: parts.weight_hh, keep };
+        // SAFETY: all has the sizes of the shape.
+        unsafe { residence.forward(device, shape, first, read)? };
+        let kept = Kept { plan, hidden, cell, gated, values };
+        return Ok(Scanned { out, kept: keep.then_some(kept) });
+    }
     for (number, place) in shape.steps() {
         let busy = place.lanes();
         let before = state(number, place.row);
@@ -119,33 +161,7 @@ pub(crate) unsafe fn forward<D: Device>(
                 _ => hidden.factor(device, before),
             };
             let first = own.first_gate() * dim;
-            let of_step = |gated: &Multiplied<D::Memory>| {
-                [gated.values(device, row * dim), gated.words(device, row * dim)]
-            };
-            let [gated, gated_words] = gated.as_ref().map_or([0; 2], of_step);
-            let step = ForwardArguments {
-                tokens: plan.tokens(device, &place),
-                ends: plan.ends(device, &place),
-                sums: sums_address,
-                input: input_address,
-                bias_ih: parts.bias_ih,
-                bias_hh: parts.bias_hh,
-                vectors: parts.vectors,
-                hidden: hidden.values(device, before),
-                cell: cell_at(before),
-                next_hidden: hidden.values(device, after),
-                next_cell: cell_at(after),
-                words: hidden.words(device, after),
-                gated,
-                gated_words,
-                kept: value(device.address(&values), row * form.kept * dim),
-                out: device.address(&out),
-                last,
-                lanes: busy as u32,
-                units: dim as u32,
-                sequences: shape.schedule.sequences() as u32,
-                unused: 0,
-            };
+            let step = arguments_of(place.row, busy, before, after, row);
             // SAFETY: the step's lanes lie in what was made for all; a state after
             // the last step is written by no lane.
             unsafe {

@@ -2,11 +2,13 @@
 //!
 //! The input side of all tokens is one product. Then each step is, phase by
 //! phase, a product of the states before it with the recurrent weights and one
-//! kernel that applies the formula of the cell. On the way back the gradients of
+//! kernel that applies the formula of the cell. Where the recurrent weights fit into
+//! what the multiprocessors share, all steps are one kernel ([`resident`]). On the way back the gradients of
 //! all sums are kept, so that those of the weights are one product each.
 
 mod backward;
 mod forward;
+mod resident;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
@@ -90,10 +92,12 @@ struct Multiplied<M> {
     words: Option<M>,
 }
 
-/// A schedule in the device's memory.
+/// A schedule in the device's memory: tokens, ends and begins of all rows, the first row of
+/// each step, and lanes and sequences of all starts.
 struct Uploaded<M> {
     memory: M,
     rows: usize,
+    steps: usize,
     starts: usize,
 }
 
@@ -170,9 +174,13 @@ impl Shape<'_> {
         places.into_iter().enumerate()
     }
 
+    /// The cell, as the kernels call it.
+    fn name(&self) -> String {
+        self.form().spec.name.replace('-', "_")
+    }
+
     fn kernel<R>(&self, way: &str, phase: usize, run: impl FnOnce(Kernel<'_>) -> R) -> R {
-        let cell = self.form().spec.name.replace('-', "_");
-        run(Kernel(Module::Cells, &format!("{cell}_{way}_{phase}")))
+        run(Kernel(Module::Cells, &format!("{}_{way}_{phase}_step", self.name())))
     }
 
     fn check(&self) -> Result<()> {
@@ -211,36 +219,54 @@ impl Phase {
 }
 
 impl<M> Uploaded<M> {
-    /// Tokens and ends of all rows, then lanes and sequences of all starts.
     fn new<D: Device<Memory = M>>(device: &D, shape: &Shape<'_>) -> Result<Self> {
         let rows = shape.rows();
-        let mut ends = vec![u32::MAX; rows];
+        let (mut ends, mut begins) = (vec![u32::MAX; rows], vec![u32::MAX; rows]);
         let (mut tokens, mut lanes, mut sequences) = (Vec::with_capacity(rows), vec![], vec![]);
+        let mut firsts = vec![0];
         for (_, Place { step, row, .. }) in shape.steps() {
             tokens.extend_from_slice(step.tokens);
-            lanes.extend(step.starts.iter().map(|start| start.0));
-            sequences.extend(step.starts.iter().map(|start| start.1));
+            firsts.push((row + step.tokens.len()) as u32);
+            for &(lane, sequence) in step.starts {
+                lanes.push(lane);
+                sequences.push(sequence);
+                begins[row + lane as usize] = sequence;
+            }
             for &(lane, sequence) in step.ends {
                 ends[row + lane as usize] = sequence;
             }
         }
-        let starts = lanes.len();
-        let memory = device.upload(&[tokens, ends, lanes, sequences].concat())?;
-        Ok(Self { memory, rows, starts })
+        let (starts, steps) = (lanes.len(), firsts.len() - 1);
+        let parts = [tokens, ends, begins, firsts, lanes, sequences];
+        let memory = device.upload(&parts.concat())?;
+        Ok(Self { memory, rows, steps, starts })
     }
 
-    fn tokens<D: Device<Memory = M>>(&self, device: &D, place: &Place<'_>) -> Address {
-        value(device.address(&self.memory), place.row)
+    fn at<D: Device<Memory = M>>(&self, device: &D, at: usize) -> Address {
+        value(device.address(&self.memory), at)
     }
 
-    fn ends<D: Device<Memory = M>>(&self, device: &D, place: &Place<'_>) -> Address {
-        value(device.address(&self.memory), self.rows + place.row)
+    fn tokens<D: Device<Memory = M>>(&self, device: &D, row: usize) -> Address {
+        self.at(device, row)
+    }
+
+    fn ends<D: Device<Memory = M>>(&self, device: &D, row: usize) -> Address {
+        self.at(device, self.rows + row)
+    }
+
+    fn begins<D: Device<Memory = M>>(&self, device: &D) -> Address {
+        self.at(device, 2 * self.rows)
+    }
+
+    /// The first row of each step, and their number.
+    fn firsts<D: Device<Memory = M>>(&self, device: &D) -> Address {
+        self.at(device, 3 * self.rows)
     }
 
     /// Lanes and sequences of the starts of a step.
     fn starts<D: Device<Memory = M>>(&self, device: &D, place: &Place<'_>) -> [Address; 2] {
-        let first = value(device.address(&self.memory), 2 * self.rows + place.start);
-        [first, value(first, self.starts)]
+        let first = 3 * self.rows + self.steps + 1 + place.start;
+        [self.at(device, first), self.at(device, first + self.starts)]
     }
 }
 

@@ -11,7 +11,7 @@ mod task;
 use glossator_hub::Bundle;
 use glossator_train::{Outcome, run};
 
-use super::{Translator, infer::expect_processor};
+use super::Translator;
 use crate::{
     Result, TranslatorRunConfig,
     check::PairStatistics,
@@ -26,7 +26,6 @@ use task::TranslatorTask;
 pub(crate) fn train(config: &TranslatorRunConfig, run_: Run<'_>) -> Result<Option<Trained>> {
     let Run { options, observers, command } = run_;
     options.check()?;
-    expect_processor(&options.device)?;
     let corpora = Corpora::read(config)?;
     let start = Start::new(config, &corpora)?;
     let warnings = start.warnings(&corpora);
@@ -39,7 +38,7 @@ pub(crate) fn train(config: &TranslatorRunConfig, run_: Run<'_>) -> Result<Optio
         ..config.clone()
     };
     keep_config(&out, &resolved, options.resume)?;
-    let mut task = TranslatorTask::new(config, start, &corpora)?;
+    let mut task = TranslatorTask::new(config, start, &corpora, &options.device)?;
     let summary = match run(&mut task, &config.training, &options, observers)? {
         Outcome::Interrupted => return Ok(None),
         Outcome::Finished(summary) => summary,

@@ -1,6 +1,6 @@
 //! The encoder-decoder as a graph.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use glossator_nn::{
     Attention, Embedding, Linear, ParamSet, Precision, RecurrentInput, Result, Rng, Rnn, RnnOutput,
     dropout, ops,
@@ -261,7 +261,8 @@ impl Network {
         let (keys, source_lengths) = reordered(&encoded.keys, &batch.source_lengths, &order)?;
         let (states, _) = reordered(&encoded.states, &batch.source_lengths, &order)?;
         let firsts = firsts(lengths);
-        let chosen = ids(order.iter().map(|&sentence| sentence as u32).collect())?;
+        let chosen: Vec<u32> = order.iter().map(|&sentence| sentence as u32).collect();
+        let chosen = Tensor::new(chosen, read.device())?;
         let first = |states: &[Tensor]| -> Result<Vec<Tensor>> {
             let chosen = states.iter().map(|state| state.index_select(&chosen, 1));
             Ok(chosen.collect::<candle_core::Result<_>>()?)
@@ -280,7 +281,7 @@ impl Network {
                 let states = states.iter().map(|state| state.narrow(1, 0, n)?.contiguous());
                 Ok(states.collect::<candle_core::Result<_>>()?)
             };
-            let now = read.index_select(&ids(rows)?, 0)?;
+            let now = ops::select_rows(read, &rows)?;
             let input = Tensor::cat(&[&now, &fed.narrow(0, 0, n)?], 1)?;
             let (p, input) = (self.config.dropout, RecurrentInput::Rows(&input));
             let own = self.decoder.forward_from(input, &ones, &go_on(&below)?, p, rng)?;
@@ -302,11 +303,6 @@ impl Network {
     }
 }
 
-fn ids(ids: Vec<u32>) -> Result<Tensor> {
-    let n = ids.len();
-    Ok(Tensor::from_vec(ids, n, &Device::Cpu)?)
-}
-
 /// First row of each sequence.
 fn firsts(lengths: &[usize]) -> Vec<usize> {
     let first = |sum: &mut usize, len: &usize| Some(std::mem::replace(sum, *sum + len));
@@ -319,7 +315,7 @@ fn reordered(rows: &Tensor, lengths: &[usize], order: &[usize]) -> Result<(Tenso
     let places = order.iter().flat_map(|&sequence| {
         (firsts[sequence]..firsts[sequence] + lengths[sequence]).map(|row| row as u32)
     });
-    let rows = rows.index_select(&ids(places.collect())?, 0)?;
+    let rows = ops::select_rows(rows, &places.collect::<Vec<u32>>())?;
     Ok((rows, order.iter().map(|&sequence| lengths[sequence]).collect()))
 }
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, path::Path};
 
 use glossator_hub::write_tensors;
-use glossator_nn::{ParamSet, Precision, Rng, Weights};
+use glossator_nn::{Device, ParamSet, Precision, Rng, Weights};
 use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
 use sha2::{Digest, Sha256};
 
@@ -51,10 +51,11 @@ impl<'a> TranslatorTask<'a> {
         config: &'a TranslatorRunConfig,
         start: Start,
         corpora: &'a Corpora,
+        device: &Device,
     ) -> Result<Self> {
         let Start { model, subwords, ids, pairs, weights } = start;
         let rng = &mut Rng::new(config.seed, "init", 0);
-        let mut params = ParamSet::new();
+        let mut params = ParamSet::on(device);
         let precision = products(config.training.precision);
         let network = Network::new(&mut params, &model.translator, subwords.len(), precision, rng)?;
         for entry in weights.iter() {
