@@ -46,8 +46,10 @@ impl<T: Task> Parts<'_, T> {
                 views.push((format!("moment.{j}.{name}"), Values { shape, values }));
             }
             if let Some(average) = self.average.as_ref() {
-                let values = average.weights[i].values()?;
-                views.push((format!("average.{name}"), Values { shape, values }));
+                for (number, set) in average.sets.iter().enumerate() {
+                    let values = set[i].values()?;
+                    views.push((average.name(number, name), Values { shape, values }));
+                }
             }
         }
         for (name, array) in &snapshot.tensors {
@@ -67,6 +69,9 @@ impl<T: Task> Parts<'_, T> {
         let (state, json, mut tensors) = load(path)?;
         if let Some(problem) = state.misfit(seed, config) {
             return Err(Error::checkpoint(path, problem));
+        }
+        if let Some(average) = self.average.as_mut() {
+            average.expect(self.task.params(), |name| tensors.contains_key(name))?;
         }
         let mut take = |name: String, shape: &[usize]| {
             let problem = |problem: &str| Error::checkpoint(path, format!("{name}: {problem}"));
@@ -89,7 +94,10 @@ impl<T: Task> Parts<'_, T> {
             }
             self.optimizer.slots[i].updates = state.updates[i];
             if let Some(average) = self.average.as_mut() {
-                average.weights[i].set(take(format!("average.{name}"), shape)?)?;
+                for number in 0..average.sets.len() {
+                    let values = take(average.name(number, name), shape)?;
+                    average.sets[number][i].set(values)?;
+                }
             }
         }
         let carried = tensors.into_iter().filter_map(|(name, array)| {

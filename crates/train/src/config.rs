@@ -119,6 +119,9 @@ pub struct TrainingConfig {
     /// then what is evaluated and saved; 0: off. In the first steps the decay
     /// is lower, so that the random start is soon forgotten.
     pub ema_decay: f64,
+    /// Evaluations, the latest ones, of whose weights the mean is evaluated and saved
+    /// (checkpoint averaging; Junczys-Dowmunt et al., 2016); 0 and 1: off.
+    pub average_last: usize,
     /// Whether each evaluation also says how much of a gradient is left over time
     /// and layers.
     pub gradient_flow: bool,
@@ -151,6 +154,7 @@ impl Default for TrainingConfig {
             schedule: ScheduleKind::Plateau,
             warmup: 0.0,
             ema_decay: 0.0,
+            average_last: 0,
             gradient_flow: false,
             checkpoint_seconds: 120,
         }
@@ -188,7 +192,9 @@ impl TrainingConfig {
         let is_cut = is_cut && self.max_grad_value.is_finite();
         check("max_grad_value", is_cut, "must be 0, or a positive 32-bit number")?;
         check("warmup", unit.contains(&self.warmup), part)?;
-        check("ema_decay", unit.contains(&self.ema_decay), part)
+        check("ema_decay", unit.contains(&self.ema_decay), part)?;
+        let is_one = self.average_last < 2 || self.ema_decay == 0.0;
+        check("average_last", is_one, "must be 0 beside ema_decay: one average is saved")
     }
 
     /// Whether a run may be resumed with another value of `key` than it began with.

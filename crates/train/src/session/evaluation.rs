@@ -15,9 +15,13 @@ impl<T: Task> Session<'_, T> {
             None => self.checkpoint()?,
             Some(_) => self.check_parameters()?,
         }
-        self.swap_average()?;
+        if let Some(average) = &mut self.average {
+            average.enter(self.task.params())?;
+        }
         let result = self.evaluate();
-        self.swap_average()?;
+        if let Some(average) = &mut self.average {
+            average.leave(self.task.params())?;
+        }
         result?;
         if schedule::anneal(self.config, &mut self.state) {
             let (epoch, learning_rate) = (self.state.epoch, self.state.learning_rate);
@@ -102,12 +106,5 @@ impl<T: Task> Session<'_, T> {
         self.log.sync()?;
         let summary = Summary { best_epoch, best_step, best_score, epochs, seconds, steps };
         Ok(Outcome::Finished(summary))
-    }
-
-    fn swap_average(&mut self) -> Result<()> {
-        match &mut self.average {
-            Some(average) => average.swap(self.task.params()),
-            None => Ok(()),
-        }
     }
 }

@@ -41,8 +41,7 @@ impl<'a, T: Task> Session<'a, T> {
     ) -> Result<Self> {
         let folder = Folder::open(&options.out, options.resume)?;
         let mut optimizer = Optimizer::new(config, task.params())?;
-        let decay = (config.ema_decay > 0.0).then_some(config.ema_decay);
-        let mut average = decay.map(|decay| Average::new(decay, task.params())).transpose()?;
+        let mut average = Average::new(config, task.params())?;
         let mut state = State::new(options.seed, config);
         let checkpoint = folder.existing_checkpoint();
         if let Some(path) = &checkpoint {

@@ -97,7 +97,8 @@ fn complete(out: &Path, config: &TrainingConfig) -> Remains {
 
 #[test]
 fn a_run_killed_at_any_call_resumes_to_the_same_bytes() {
-    for config in [adamw(), momentum()] {
+    let averaged = TrainingConfig { average_last: 2, ..momentum() };
+    for config in [adamw(), momentum(), averaged] {
         let dir = tempfile::tempdir().unwrap();
         let want = complete(dir.path(), &config);
         let mut kills = 0;
@@ -259,6 +260,21 @@ fn the_average_is_what_is_saved_and_not_what_is_trained() {
     assert_eq!(found.model, bytes("average"));
     assert_eq!(found.best, found.model);
     assert_ne!(found.model, bytes("param"));
+}
+
+#[test]
+fn the_mean_of_the_last_evaluations_is_what_is_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainingConfig { ema_decay: 0.0, average_last: 2, ..adamw() };
+    let mut toy = Toy { scores: vec![1.0, 2.0, 3.0], ..Toy::default() };
+    run(&mut toy, &config, &options(dir.path(), false), &mut []).unwrap();
+    let found = remains(dir.path());
+    let mean = ["w", "b", "idle"].into_iter().flat_map(|name| {
+        let of = |set: usize| found.tensors[&format!("average.{set}.{name}")].values.clone();
+        let pairs = of(0).into_iter().zip(of(1));
+        pairs.map(|(a, b)| ((f64::from(a) + f64::from(b)) / 2.0) as f32).collect::<Vec<_>>()
+    });
+    assert_eq!(found.model, mean.flat_map(f32::to_le_bytes).collect::<Vec<u8>>());
 }
 
 #[test]
