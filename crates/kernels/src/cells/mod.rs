@@ -10,9 +10,9 @@
 //! formula of the cell is applied to their sums while they are near.
 //!
 //! A new cell is a `Formula` in a file of its own, an arm of [`CellKind`], its
-//! mathematics in [`crate::reference`], two kernels a phase in `cuda/cells.cu` and a
-//! graph in `benches/cells.rs`: the MGU, the last one, touched these five, and a line
-//! of the guide.
+//! mathematics in [`crate::reference`], two functions a phase and a line of the list in
+//! `cuda/cells.h`, and a graph in `benches/cells.rs`: the MGU, the last one, touched these
+//! five, and a line of the guide.
 
 mod backward;
 mod cho_gru;

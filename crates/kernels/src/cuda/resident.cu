@@ -32,7 +32,7 @@ enum { CHUNK = 32, WARP = 32 };
 // Values of the inner dimension, or 16 of them, that are on their way at a time.
 enum { FLOATS_AHEAD = 8, WORDS_AHEAD = 4 };
 
-// What both ways have in common; `scan::resident::Common`.
+// What both ways have in common: `Common` in `scan/resident.rs`.
 typedef struct {
   const unsigned *rows;     // [steps + 1]: the first row of each step
   const int *begins;        // [rows]: the sequence that begins there, or -1
@@ -52,13 +52,13 @@ typedef struct {
   unsigned kept;         // values kept of a unit
 } Common;
 
-// `scan::resident::Forward`
+// `Scan<ForwardArguments>` in `scan/resident.rs`
 typedef struct {
   Forward step;  // the first one
   Common all;
 } ForwardScan;
 
-// `scan::resident::Backward`
+// `Scan<BackwardArguments>` in `scan/resident.rs`
 typedef struct {
   Backward step;  // the first one
   Common all;
