@@ -9,6 +9,7 @@
 
 mod logs;
 mod loss;
+mod n_best;
 mod posterior;
 mod scaled;
 mod viterbi;

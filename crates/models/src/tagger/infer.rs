@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use glossator_hub::Bundle;
-use glossator_nn::{Crf, Precision, Weights};
-use glossator_text::{Annotation, Dictionary, Document, Layer, Position, Sentence, batch, segment};
+use glossator_nn::{Crf, Mask, Precision, Weights};
+use glossator_text::{
+    Annotation, Dictionary, Document, Layer, Position, Sentence, Sequence, batch, segment,
+};
 use rayon::prelude::*;
 
 use super::{
@@ -217,6 +219,21 @@ impl Tagger {
     /// # Errors
     /// If a layer refuses its arguments.
     pub fn tag_all(taggers: &[&Self], sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
+        Self::tag_n_best(taggers, sentences, max_tokens, 0)
+    }
+
+    /// As [`Tagger::tag_all`]; each layer also gets its `n_best` likeliest label
+    /// sequences ([`Layer::sequences`]), the best first, with their exact posterior
+    /// probabilities. Labels of spans are IOB2 tags.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments.
+    pub fn tag_n_best(
+        taggers: &[&Self],
+        sentences: &mut [Sentence],
+        max_tokens: usize,
+        n_best: usize,
+    ) -> Result<()> {
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
         let mut batches = Vec::new();
         let mut rest = sentences;
@@ -228,20 +245,21 @@ impl Tagger {
         // A batch keeps two threads busy, one for each direction of reading.
         let together = rayon::current_num_threads().div_ceil(2);
         for batches in batches.chunks_mut(together) {
-            batches.par_iter_mut().try_for_each(|batch| Self::tag_batch(taggers, batch))?;
+            let label = |batch: &mut &mut [Sentence]| Self::tag_batch(taggers, batch, n_best);
+            batches.par_iter_mut().try_for_each(label)?;
         }
         Ok(())
     }
 
     /// Adds the layers of several taggers to the sentences of one batch.
-    fn tag_batch(taggers: &[&Self], sentences: &mut [Sentence]) -> Result<()> {
+    fn tag_batch(taggers: &[&Self], sentences: &mut [Sentence], n_best: usize) -> Result<()> {
         let mut batch = TokenBatch::new(sentences.iter());
         if taggers.len() > 1 {
             batch = batch.for_several();
         }
         let labelled = taggers.iter().map(|tagger| {
             let named = |source| Error::Model { model: tagger.name.clone(), source };
-            tagger.layers(&batch).map_err(|error| match error {
+            tagger.layers(&batch, n_best).map_err(|error| match error {
                 Error::Layer(source) => named(source),
                 other => other,
             })
@@ -257,12 +275,12 @@ impl Tagger {
     }
 
     /// The layer of each sentence of a batch.
-    fn layers(&self, batch: &TokenBatch<'_>) -> Result<Vec<Layer>> {
+    fn layers(&self, batch: &TokenBatch<'_>, n_best: usize) -> Result<Vec<Layer>> {
         let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
         let mut vectors = vec![0.0; batch.tokens.len() * dim];
         write_all(&self.embeddings, batch, &mut vectors)?;
         if self.head.wants_all() {
-            return self.decode_all(&vectors, &batch.lengths);
+            return self.decode_all(&vectors, &batch.lengths, n_best);
         }
         // From here on sentences are cheap, and are shared out in small groups.
         let (mut rest, mut lengths, mut groups) = (&vectors[..], &batch.lengths[..], Vec::new());
@@ -272,12 +290,13 @@ impl Tagger {
             (rest, lengths) = (others, other_lengths);
             groups.push((rows, own));
         }
-        let layers = groups.into_par_iter().map(|(rows, lengths)| self.decode_all(rows, lengths));
+        let layers =
+            groups.into_par_iter().map(|(rows, lengths)| self.decode_all(rows, lengths, n_best));
         Ok(layers.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Layers of some sentences by the vectors of their tokens.
-    fn decode_all(&self, vectors: &[f32], lengths: &[usize]) -> Result<Vec<Layer>> {
+    fn decode_all(&self, vectors: &[f32], lengths: &[usize], n_best: usize) -> Result<Vec<Layer>> {
         let emissions = self.head.emissions(vectors, lengths)?;
         let mut rest = &emissions[..];
         let mut layers = Vec::with_capacity(lengths.len());
@@ -285,7 +304,11 @@ impl Tagger {
             let (own, others) = rest.split_at(length * self.labels.len());
             rest = others;
             let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
-            layers.push(Layer::new(self.layer(), annotation));
+            let mut layer = Layer::new(self.layer(), annotation);
+            if n_best > 0 {
+                layer.sequences = self.sequences(own, n_best).map_err(glossator_nn::Error::from)?;
+            }
+            layers.push(layer);
         }
         Ok(layers)
     }
@@ -312,6 +335,33 @@ impl Tagger {
                 Ok(self.labels.annotation(&path, &crf.posterior(emissions)?))
             }
         }
+    }
+}
+
+impl Tagger {
+    /// The likeliest sequences of one sentence's labels, `emissions`: `[tokens, tags]`.
+    fn sequences(
+        &self,
+        emissions: &[f32],
+        n_best: usize,
+    ) -> Result<Vec<Sequence>, glossator_nn::KernelError> {
+        let independent;
+        let crf = match &self.decoder {
+            Decoder::Crf(crf) => crf,
+            // Words by themselves are a chain whose transitions say nothing.
+            Decoder::Softmax => {
+                let n = self.labels.len();
+                independent = Crf::new(&vec![0.0; (n + 2) * n], &Mask::all(n))?;
+                &independent
+            }
+        };
+        let log_z = crf.posterior(emissions)?.log_z();
+        let paths = crf.n_best(emissions, n_best)?.into_iter();
+        let sequence = |(path, score): (Vec<usize>, f64)| Sequence {
+            score: (score - log_z).exp().min(1.0),
+            labels: self.labels.of_path(&path),
+        };
+        Ok(paths.map(sequence).collect())
     }
 }
 

@@ -131,6 +131,18 @@ impl Labels {
         Annotation::Tokens(path.map(label).collect())
     }
 
+    /// The labels of words along a path of tags; those of spans as IOB2.
+    pub(crate) fn of_path(&self, path: &[usize]) -> Vec<Arc<str>> {
+        let names = path.iter().map(|&tag| &self.tags[tag]);
+        match self.scheme {
+            None => names.cloned().collect(),
+            Some(_) => {
+                let names: Vec<&str> = names.map(|name| &**name).collect();
+                tags::convert(&names, Scheme::Iob2).into_iter().map(Arc::from).collect()
+            }
+        }
+    }
+
     /// The annotation that a path of tags stands for, scored by marginals.
     pub(crate) fn annotation(&self, path: &[usize], posterior: &Posterior<'_>) -> Annotation {
         if self.scheme.is_none() {
