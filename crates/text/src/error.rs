@@ -28,6 +28,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A format that holds the places of one document was given a second one.
+    #[error(
+        "the output holds the places of one document, and this is a second: write each by itself \
+         (--from text reads a file as one)"
+    )]
+    SecondDocument,
     /// A `.gz`, `.xz` or `.zst` file is truncated or damaged.
     #[error("{}: the compressed data is truncated or damaged", path.display())]
     Compressed {
@@ -193,7 +199,13 @@ impl Error {
 
     /// Whether the options were at fault, not the data.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Error::ColumnNames { .. } | Error::Name { .. } | Error::TooShort { .. })
+        matches!(
+            self,
+            Error::ColumnNames { .. }
+                | Error::Name { .. }
+                | Error::TooShort { .. }
+                | Error::SecondDocument
+        )
     }
 
     /// The error of a failed read: damaged compressed data, or the system's.

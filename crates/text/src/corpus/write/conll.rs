@@ -10,7 +10,7 @@ pub(super) struct Conll {
 }
 
 impl Render for Conll {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         match (&self.columns, sentence.source()) {
             (None, Source::Rows(rows)) if !rows.is_conllu() => rewrite(sentence, rows, out),
             (None, _) => {

@@ -11,7 +11,7 @@ use crate::{Layer, Rows, Sentence, Source};
 pub(super) struct Conllu;
 
 impl Render for Conllu {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         match sentence.source() {
             Source::Rows(rows) if rows.is_conllu() => rewrite(sentence, rows, out),
             _ => write(sentence, out),

@@ -10,7 +10,7 @@ pub(super) struct Inline {
 }
 
 impl Render for Inline {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         for (i, token) in sentence.tokens().enumerate() {
             if i > 0 {
                 out.push(' ');

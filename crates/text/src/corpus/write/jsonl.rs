@@ -82,7 +82,7 @@ impl Serialize for Meta<'_> {
 }
 
 impl Render for Jsonl {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         let places = sentence.token_positions();
         let sequences = sentence.layers().iter().flat_map(|layer| {
             let name = layer.name.as_str();

@@ -1,7 +1,9 @@
 //! Writers of tagged sentences.
 
+mod brat;
 mod conll;
 mod conllu;
+mod html;
 mod inline;
 mod jsonl;
 mod plain;
@@ -32,6 +34,11 @@ pub enum OutputFormat {
     Conll,
     /// CoNLL-U; what was read as CoNLL-U is kept byte for byte.
     Conllu,
+    /// A page for reading, which needs nothing beside it: spans in colours, labels of
+    /// words above them, a legend.
+    Html,
+    /// Standoff annotations of one document, as brat reads them beside its text.
+    Brat,
     /// The text alone, a blank line after each sentence.
     Text,
     /// The text alone, one sentence a line.
@@ -48,6 +55,8 @@ names!(
     Jsonl = "jsonl",
     Conll = "conll",
     Conllu = "conllu",
+    Html = "html",
+    Brat = "brat",
     Text = "text",
     Lines = "lines",
     Tokens = "tokens",
@@ -116,17 +125,38 @@ pub fn writer(format: OutputFormat, out: Box<dyn Write>, options: WriteOptions) 
         }
         OutputFormat::Conll => Box::new(conll::Conll { columns: options.columns }),
         OutputFormat::Conllu => Box::new(conllu::Conllu),
+        OutputFormat::Html => Box::new(html::Html::new(options.scores)),
+        OutputFormat::Brat => Box::new(brat::Brat::new(options.scores)),
         OutputFormat::Text => Box::new(plain::Text),
         OutputFormat::Lines => Box::new(plain::Lines),
         OutputFormat::Tokens => Box::new(plain::Tokens),
     };
-    Box::new(Rendered { render, out, text: String::new(), end: End::Blank, started: false })
+    Box::new(Rendered {
+        render,
+        out,
+        text: String::new(),
+        end: End::Blank,
+        started: false,
+        stage: Stage::Before,
+        document: None,
+    })
 }
 
 /// A format: what it makes of a sentence.
 trait Render {
+    /// Appends what stands before all sentences, even if there are none.
+    fn begin(&mut self, _out: &mut String) {}
+
     /// Appends the sentence to `out`.
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()>;
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()>;
+
+    /// Whether there is no place for a second document.
+    fn holds_one_document(&self) -> bool {
+        false
+    }
+
+    /// Appends what stands behind all sentences.
+    fn end(&mut self, _out: &mut String) {}
 
     /// Whether a blank line must stand between two sentences.
     fn blank_between(&self) -> bool {
@@ -142,12 +172,22 @@ enum End {
     Open,
 }
 
+/// How far a format has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Within,
+    Behind,
+}
+
 struct Rendered {
     render: Box<dyn Render>,
     out: Box<dyn Write>,
     text: String,
     end: End,
     started: bool,
+    stage: Stage,
+    document: Option<usize>,
 }
 
 impl Writer for Rendered {
@@ -160,6 +200,12 @@ impl Writer for Rendered {
         if rows.is_some() && sentence.is_empty() && !self.render.blank_between() {
             return Ok(());
         }
+        let document = self.document.replace(sentence.document());
+        let is_second = document.is_some_and(|document| document != sentence.document());
+        if is_second && self.render.holds_one_document() {
+            return Err(Error::SecondDocument);
+        }
+        self.begin()?;
         self.text.clear();
         let rendered = self.render.render(sentence, &mut self.text);
         let continues = rows.is_some_and(|rows| rows.continues);
@@ -167,11 +213,28 @@ impl Writer for Rendered {
     }
 
     fn finish(&mut self) -> Result<()> {
+        self.begin()?;
+        if self.stage == Stage::Within {
+            self.stage = Stage::Behind;
+            self.text.clear();
+            self.render.end(&mut self.text);
+            self.out.write_all(self.text.as_bytes()).map_err(|source| Error::Write { source })?;
+        }
         self.out.flush().map_err(|source| Error::Write { source })
     }
 }
 
 impl Rendered {
+    fn begin(&mut self) -> Result<()> {
+        if self.stage != Stage::Before {
+            return Ok(());
+        }
+        self.stage = Stage::Within;
+        self.text.clear();
+        self.render.begin(&mut self.text);
+        self.out.write_all(self.text.as_bytes()).map_err(|source| Error::Write { source })
+    }
+
     /// Writes what was rendered, apart from what was written before: a file
     /// that was kept byte for byte may lack its last newlines, and the next one
     /// may start with a byte order mark. What `continues` a file goes on with the

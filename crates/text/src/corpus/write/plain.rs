@@ -13,7 +13,7 @@ pub(super) struct Lines;
 pub(super) struct Tokens;
 
 impl Render for Text {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         if !sentence.is_empty() {
             out.push_str(&on_one_line(sentence.text()));
             out.push_str("\n\n");
@@ -23,7 +23,7 @@ impl Render for Text {
 }
 
 impl Render for Lines {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         out.push_str(&on_one_line(sentence.text()));
         out.push('\n');
         Ok(())
@@ -31,7 +31,7 @@ impl Render for Lines {
 }
 
 impl Render for Tokens {
-    fn render(&self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
+    fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         for (i, token) in sentence.tokens().enumerate() {
             out.push_str(if i > 0 { " " } else { "" });
             out.push_str(&on_one_line(token).replace(' ', "\u{a0}"));

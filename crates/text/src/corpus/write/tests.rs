@@ -284,3 +284,75 @@ fn a_failing_output_is_an_io_error() {
     let mut writer = writer(OutputFormat::Lines, Box::new(Full), WriteOptions::default());
     assert!(writer.write(&scored()).is_err_and(|error| error.is_io()));
 }
+
+/// A page without its head.
+fn body(page: &str) -> &str {
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</body>\n</html>\n"), "{page}");
+    page.split_once("<main>\n").and_then(|(_, rest)| rest.split_once("</main>\n")).expect("main").0
+}
+
+#[test]
+fn html_marks_spans_and_words_and_counts_them() {
+    let page = written_with(OutputFormat::Html, &[scored()], with_scores());
+    let word = |text: &str, hue, label| {
+        format!(
+            r#"<ruby>{text}<rt><b style="--hue:{hue}" title="upos {label}, 0.9877">{label}</b></rt></ruby>"#
+        )
+    };
+    let want = format!(
+        "<section>\n<p dir=\"auto\"><mark style=\"--hue:210\" title=\"ner PER, 0.5000\">{} {}<b>PER</b></mark> \
+         <mark style=\"--hue:261\" title=\"ner X, 0.5000\">{}<b>X</b></mark> {}</p>\n</section>\n",
+        word("Zoë", 347, "A"),
+        word("Lund", 124, "B"),
+        word("&quot;ran\n", 38, "C"),
+        word(".", 175, "D"),
+    );
+    assert_eq!(body(&page), want);
+    assert!(page.contains("<li><b style=\"--hue:210\">PER</b> ner, 1</li>"), "{page}");
+    let plain = written(OutputFormat::Html, &[scored()]);
+    assert!(plain.contains(r#"title="ner PER""#) && !plain.contains("0.5"), "{plain}");
+}
+
+#[test]
+fn html_of_nothing_and_of_odd_text_is_a_page() {
+    assert_eq!(body(&written(OutputFormat::Html, &[])), "");
+    let page = written(OutputFormat::Html, &[Sentence::from_tokens(&["<&\0\u{1b}>", "שלום"])]);
+    assert!(
+        body(&page).contains("<p dir=\"auto\">&lt;&amp;\u{fffd}\u{fffd}&gt; שלום</p>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn spans_of_layers_that_cross_are_shown_in_pieces() {
+    let mut sentence = Sentence::from_tokens(&["a", "b", "c"]);
+    sentence.set_layer(Layer::from_tags("x", &["B-X", "I-X", "O"]));
+    sentence.set_layer(Layer::from_tags("y", &["O", "B-Y", "I-Y"]));
+    let page = written(OutputFormat::Html, &[sentence]);
+    let [x, y] = ["210\" title=\"x X", "347\" title=\"y Y"]
+        .map(|rest| format!("<mark style=\"--hue:{rest}\">"));
+    let want = format!("{x}a {y}b</mark><b>X</b></mark> {y}c<b>Y</b></mark></p>");
+    assert!(body(&page).contains(&want), "{page}");
+    assert!(page.contains("y, 1</li>"), "{page}");
+}
+
+#[test]
+fn brat_points_into_the_document() {
+    let mut sentence = all(Format::Text, "𝄞. Ada\nLund ran.").remove(1);
+    sentence.set_layer(Layer::from_tags("ner", &["B-PER x", "I-PER x", "O", "O"]));
+    sentence.set_layer(Layer::from_labels("upos", &["P", "P", "V", "X"]));
+    let want = "T1\tP 3 6\tAda\nT2\tP 7 11\tLund\nT3\tV 12 15\tran\nT4\tX 15 16\t.\n\
+                T5\tPER_x 3 6;7 11\tAda Lund\n";
+    assert_eq!(written(OutputFormat::Brat, std::slice::from_ref(&sentence)), want);
+    let scored = written_with(OutputFormat::Brat, &[sentence], with_scores());
+    assert!(scored.ends_with("\nT5\tPER_x 3 6;7 11\tAda Lund\n#5\tAnnotatorNotes T5\t1.0000\n"));
+}
+
+#[test]
+fn brat_refuses_a_second_document() {
+    let sentences = all(Format::Lines, "a\nb\n");
+    let mut writer = writer(OutputFormat::Brat, Box::new(io::sink()), WriteOptions::default());
+    writer.write(&sentences[0]).expect("memory");
+    let error = writer.write(&sentences[1]).expect_err("two documents");
+    assert!(matches!(error, Error::SecondDocument) && error.is_usage(), "{error}");
+}
