@@ -65,6 +65,7 @@ fn a_tagger_is_measured() {
     positive(&json["read_seconds"]);
     let seconds = json["run_seconds"].as_array().expect("runs");
     assert_eq!(seconds.len(), 5);
+    is_rate(&json["sentences_per_second"]);
     is_rate(&json["words_per_second"]);
     is_rate(&json["characters_per_second"]);
     let fastest = seconds.iter().map(positive).fold(f64::INFINITY, f64::min);
@@ -89,6 +90,7 @@ fn the_table_has_the_same_rows() {
         "characters             44\n",
         "runs                   2\n",
         "batch size             4096\n",
+        "\nsentences per second   median ",
         "\nwords per second       median ",
         "\ncharacters per second  median ",
         " (95 % interval ",

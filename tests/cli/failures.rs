@@ -48,7 +48,7 @@ fn misuse_is_2() {
     let ner = models.ner();
     let cases: [&[&str]; 13] = [
         &["frobnicate"],
-        &["tag", "--to", "html"],
+        &["tag", "--to", "docx"],
         &["tag", "--frobnicate"],
         &["tag", "--threads", "0"],
         &["tag", "--batch-size", "0"],

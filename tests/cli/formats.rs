@@ -54,6 +54,9 @@ fn every_input_gives_every_output() {
         assert_eq!(tag("inline"), INLINE, "{from}");
         assert_eq!(columns(&tag("conll"), 0, 1), COLUMNS, "{from}");
         assert_eq!(columns(&tag("conllu"), 1, 9), COLUMNS, "{from}");
+        let page = tag("html");
+        assert_eq!(page.matches("<mark ").count(), 4, "{from}: {page}");
+        assert!(page.contains(">Emil Feld<b>PER</b></mark>"), "{from}: {page}");
         let spans = |object: &Value| {
             let spans = object["spans"].as_array().expect("spans").iter();
             spans.map(|span| format!("{} {}", span["text"], span["label"])).collect::<Vec<_>>()
@@ -112,6 +115,21 @@ fn offsets_are_exact_slices_of_the_document() {
     let third = starts.len() / 3;
     assert_ne!(starts[..third], starts[third..2 * third], "characters are not bytes");
     assert_ne!(starts[..third], starts[2 * third..], "nor units of UTF-16");
+}
+
+#[test]
+fn brat_holds_the_places_of_one_document() {
+    let (models, folder) = (models(), Folder::new().with("a.txt", INPUTS[0].1));
+    let ner = models.ner();
+    let brat = |more: &[&str]| {
+        folder.gloss(&[&["tag", "-q", "-m", &ner, "--to", "brat"][..], more].concat())
+    };
+    let want = "T1\tPER 0 4\tNora\nT2\tLOC 13 18\tTurin\nT3\tLOC 23 28\tPorto\n\
+                T4\tPER 29 38\tEmil Feld\n";
+    assert_eq!(brat(&["--from", "text", "a.txt"]).ok(), want);
+    assert!(brat(&["--scores", "a.txt"]).ok().contains("\n#1\tAnnotatorNotes T1\t"));
+    assert!(brat(&["a.txt", "a.txt"]).fails(2).contains("one file at a time"));
+    assert!(brat(&["--from", "lines", "a.txt"]).fails(2).contains("one document"));
 }
 
 const HARBOUR: &str = include_str!("../../corpora/harbour.conllu");

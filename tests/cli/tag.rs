@@ -101,6 +101,36 @@ fn scores_appear_when_asked_for() {
 }
 
 #[test]
+fn the_likeliest_sequences_come_with_their_probabilities() {
+    let (models, folder) = (models(), Folder::new());
+    let args = ["tag", "-q", "-m", &models.ner(), "-m", &models.upos(), "--to", "jsonl"];
+    let tag = |more: &[&str]| folder.pipe(&[&args[..], more].concat(), "Nora left Turin .\nFox\n");
+    let objects = objects(&tag(&["--n-best", "3"]).ok());
+    assert_eq!(objects.len(), 2);
+    for object in &objects {
+        let sequences = object["sequences"].as_array().expect("sequences");
+        for layer in ["ner", "upos"] {
+            let own: Vec<_> = sequences.iter().filter(|own| own["layer"] == layer).collect();
+            assert_eq!(own.len(), 3, "{object}");
+            let scores: Vec<f64> = own.iter().map(|s| s["score"].as_f64().unwrap()).collect();
+            assert!(scores.windows(2).all(|pair| pair[0] >= pair[1]), "{scores:?}");
+            assert!(scores.iter().sum::<f64>() <= 1.0 + 1e-9, "{scores:?}");
+            let tokens = object["tokens"].as_array().expect("tokens");
+            assert!(own.iter().all(|s| s["labels"].as_array().unwrap().len() == tokens.len()));
+            if layer == "upos" {
+                let best = tokens.iter().map(|token| &token["labels"]["upos"]["label"]);
+                assert!(best.eq(own[0]["labels"].as_array().unwrap()), "{object}");
+            }
+        }
+    }
+    let ner = &objects[0]["sequences"][0]["labels"];
+    assert_eq!(ner, &serde_json::json!(["B-PER", "O", "B-LOC", "O"]));
+    assert!(!tag(&[]).ok().contains("sequences"));
+    let conll = ["tag", "-m", &models.ner(), "--n-best", "2", "--to", "conll"];
+    assert!(folder.pipe(&conll, "a\n").fails(2).contains("--to jsonl"));
+}
+
+#[test]
 fn columns_are_named() {
     let (models, folder) =
         (models(), Folder::new().with("a.tsv", "1\tNora\tx\n2\tleft\ty\n3\tTurin\tz\n4\t.\tp\n"));

@@ -31,6 +31,16 @@ fn a_training_leaves_a_model_its_card_and_its_log() {
 }
 
 #[test]
+fn a_training_is_drawn_if_asked_for() {
+    let folder = folder(2);
+    folder.gloss(&["train", "-q", "ner.toml", "--plot"]).ok();
+    let svg = String::from_utf8(folder.read("ner/curves.svg")).expect("UTF-8");
+    // Two epochs: a training loss and a score of each; a tagger has no loss there.
+    assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
+    assert!(!folder.names().contains(&"curves.svg".to_owned()));
+}
+
+#[test]
 fn the_seed_decides() {
     let folder = folder(1);
     let train = |out: &str, seed: &str| {

@@ -243,11 +243,35 @@ fn a_training_shows_bleu_and_gradients() {
 }
 
 #[test]
-fn translators_compute_on_the_processor_only() {
+fn a_long_document_is_translated_paragraph_by_paragraph() {
+    let world = world();
+    let [cat, owl] = ["the cat sees the dog.", "the owl hears the cat."];
+    let [la_cat, la_owl] = [cat, owl].map(|text| translate(&world, &[], text).ok());
+    let gap = " ".repeat(1 << 16);
+    let text = format!("{cat}{gap}\n\n{owl}\n{gap}\n{cat}");
+    let out = translate(&world, &["--from", "text"], &text).ok();
+    let (la_cat, la_owl) = (la_cat.trim_end(), la_owl.trim_end());
+    assert!(out == format!("{la_cat}{gap}\n\n{la_owl}\n{gap}\n{la_cat}\n"), "{}", out.len());
+}
+
+#[test]
+fn translations_are_made_on_the_processor_only() {
     let folder = corpora();
-    for args in [&["translate", "-m", "./en-eo"][..], &["train", "en-eo.toml"]] {
-        let error = folder.pipe(&[args, &["--device", "cuda"]].concat(), "").fails(2);
-        assert!(error.contains("processor"), "{error}");
+    let args = ["translate", "-m", "./en-eo", "--device", "cuda"];
+    let error = folder.pipe(&args, "").fails(2);
+    assert!(error.contains("translations are made on the processor only"), "{error}");
+    folder.gloss(&["train", "en-eo.toml", "--device", "cuda"]).fails(2);
+}
+
+#[test]
+fn a_translator_is_measured() {
+    let world = world();
+    let bench = ["bench", "-q", "--json", "--runs", "2", "--from", "lines", "-m", "./en-eo"];
+    for beam in ["1", "5"] {
+        let run = world.gloss(&[&bench[..], &["--beam", beam, "dev.en"]].concat());
+        let report = run.objects().remove(0);
+        assert_eq!(report["sentences"], 40, "{report}");
+        assert!(report["sentences_per_second"]["median"].as_f64() > Some(0.0), "{report}");
     }
 }
 

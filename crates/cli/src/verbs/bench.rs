@@ -24,7 +24,8 @@ Examples:
   gloss bench news.txt
   gloss bench -m en-ner -m en-pos --threads 1 --json news.txt
   gloss bench --latency --runs 10 --from lines requests.txt
-  gloss bench -m en-lm-forward news.txt";
+  gloss bench -m en-lm-forward news.txt
+  gloss bench -m ./en-de --beam 1 --from lines lines.en";
 
 /// Tokens of a window of sentences that are read.
 const WINDOW: usize = 1 << 16;
@@ -34,15 +35,15 @@ const WINDOW: usize = 1 << 16;
 /// Reads all input first; then models label it, once to warm up and once for
 /// each run. The rate of each run counts: median, least, greatest, and mean with
 /// its 95 % interval by Student's t. Of a language model, making the vectors of
-/// words is measured.
+/// words is measured; of a translator, words that are translated.
 #[derive(clap::Args)]
 #[command(help_template = HELP, before_help = EXAMPLES)]
 pub struct Args {
     /// Files to read; none, or `-`, is standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Tagger or language model: a built-in one, one of the cache, or a folder;
-    /// all label the same text
+    /// Tagger, language model or translator: a built-in one, one of the cache, or a
+    /// folder; all work on the same text
     #[arg(long = "model", short = 'm', value_name = "MODEL", default_value = "en-ner")]
     models: Vec<String>,
     /// Runs that count, after one that does not
@@ -52,6 +53,9 @@ pub struct Args {
     /// sentence, median and 95th percentile over all runs
     #[arg(long, conflicts_with = "batch_size")]
     latency: bool,
+    /// Hypotheses that a translator follows at a time
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    beam: u16,
     /// Print a JSON object; one run has no interval
     #[arg(long)]
     json: bool,
@@ -67,7 +71,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "bench", EXAMPLES)?;
     let compute = args.labelling.prepare(log)?;
     let start = Instant::now();
-    let work = Work::load(&args.models, &compute)?;
+    let work = Work::load(&args.models, &compute, args.beam.into())?;
     let load = start.elapsed().as_secs_f64();
     let start = Instant::now();
     let mut sentences = read(args, log)?;

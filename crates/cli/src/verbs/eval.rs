@@ -160,13 +160,8 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
     })
 }
 
-/// Whether a model is a language model; one that cannot be read is none.
-pub fn is_language_model(name: &str) -> bool {
-    kind_of(name).as_deref() == Some("language-model")
-}
-
 /// The kind of a model; none of one that cannot be read.
-fn kind_of(name: &str) -> Option<String> {
+pub fn kind_of(name: &str) -> Option<String> {
     let bundle = Repository::from_env().find(name).ok()?;
     let config: serde_json::Value = bundle.json("config.json").ok()?;
     config["kind"].as_str().map(str::to_owned)

@@ -23,11 +23,18 @@ Examples:
   gloss tag news.txt > news.tagged
   gloss tag -m en-ner -m en-pos --to jsonl --scores -o news.jsonl news.txt.gz
   gloss tag -m ./my-tagger --to conllu test.conllu
+  gloss tag --to html --scores -o news.html news.txt
   tail -f lines.txt | gloss tag --from lines";
 
 /// Formats that show labels.
-const FORMATS: &[OutputFormat] =
-    &[OutputFormat::Inline, OutputFormat::Jsonl, OutputFormat::Conll, OutputFormat::Conllu];
+const FORMATS: &[OutputFormat] = &[
+    OutputFormat::Inline,
+    OutputFormat::Jsonl,
+    OutputFormat::Conll,
+    OutputFormat::Conllu,
+    OutputFormat::Html,
+    OutputFormat::Brat,
+];
 
 /// Batches in a window of sentences.
 const BATCHES: usize = 64;
@@ -62,6 +69,10 @@ pub struct Args {
     /// Leave out spans less probable than this, 0 to 1; labels of words all stay
     #[arg(long, value_name = "P", value_parser = probability)]
     min_score: Option<f32>,
+    /// Of each layer also write so many label sequences, the likeliest, with their
+    /// probabilities; jsonl only
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    n_best: Option<u16>,
     /// Unit of `start` and `end` in jsonl [default: chars]
     #[arg(long, value_name = "UNIT", value_parser = named(Offsets::ALL, Offsets::name))]
     offsets: Option<Offsets>,
@@ -71,6 +82,14 @@ pub struct Args {
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     input::expect(&args.files, "tag", EXAMPLES)?;
+    if args.to == OutputFormat::Brat && args.files.len() > 1 {
+        let problem = "--to brat holds the places of one document: give one file at a time";
+        return Err(Usage(problem.to_owned()).into());
+    }
+    if args.n_best.is_some() && args.to != OutputFormat::Jsonl {
+        let problem = format!("--n-best: {} has no place for sequences; use --to jsonl", args.to);
+        return Err(Usage(problem).into());
+    }
     warn_of_what_has_no_place(args, log);
     let compute = args.labelling.prepare(log)?;
     // The end of the program frees them faster than it could.
@@ -78,11 +97,11 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
-    let batch_size = args.labelling.batch_size;
+    let (batch_size, n_best) = (args.labelling.batch_size, args.n_best.unwrap_or(0).into());
     let together: Vec<&Tagger> = taggers.iter().collect();
     let mut unknown: Vec<Unknown> = taggers.iter().map(|_| Unknown::default()).collect();
     let tagged = input.windows(window_tokens(batch_size), log, |mut window| {
-        Tagger::tag_all(&together, &mut window, batch_size)?;
+        Tagger::tag_n_best(&together, &mut window, batch_size, n_best)?;
         for sentence in &mut window {
             for (tagger, unknown) in taggers.iter().zip(&mut unknown) {
                 unknown.add(sentence.text(), |c| tagger.knows(c));

@@ -1,10 +1,12 @@
 //! `gloss train`: trains what a configuration says.
 
 mod command;
+mod curves;
 mod observers;
 mod restart;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -29,7 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   gloss train tagger.toml
   gloss train tagger.toml -o models/ner --set training.max_epochs=20 --set seed=7
-  gloss train tagger.toml --resume
+  gloss train tagger.toml --resume --plot
   gloss train tagger.toml --dry-run";
 
 /// Train a model as a configuration file says
@@ -54,6 +56,9 @@ pub struct Args {
     /// Train anew into a folder that is not empty; its model, its checkpoints and its log go
     #[arg(long)]
     force: bool,
+    /// Draw the losses and scores of the folder's log in the end: `curves.svg`
+    #[arg(long)]
+    plot: bool,
     /// Read configuration and corpora, say what is there, and train nothing
     #[arg(long)]
     dry_run: bool,
@@ -89,6 +94,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         observers: &mut observers::of(log),
         command: command::of(&args.config, &settings),
     })?;
+    if args.plot {
+        plot(&out, log)?;
+    }
     match trained {
         Some(trained) => tell(log, &trained),
         None => {
@@ -125,6 +133,20 @@ fn watch(log: Log, stop: Arc<AtomicBool>, code: Arc<AtomicU8>) -> anyhow::Result
         log.info("interrupted: saving a checkpoint; once more ends at once");
     })
     .context("cannot listen to signals")
+}
+
+/// Draws the course of the training of a folder.
+fn plot(folder: &Path, log: Log) -> anyhow::Result<()> {
+    let (from, to) = (folder.join("log.jsonl"), folder.join("curves.svg"));
+    let text =
+        fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
+    match curves::draw(&text)? {
+        Some(svg) => output::write(Some(&to), &svg),
+        None => {
+            log.warn("--plot: nothing was evaluated yet");
+            Ok(())
+        }
+    }
 }
 
 /// Prints what the configuration names.

@@ -36,6 +36,8 @@ Examples:
 /// Tokens of a window of lines: many batches, so that lines of one length find
 /// together.
 const WINDOW: usize = 1 << 15;
+/// Bytes of a document that are read before some of it is translated.
+const DOCUMENT: usize = 1 << 16;
 
 /// Translate text
 ///
@@ -155,6 +157,16 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         let texts: Vec<&str> = window.iter().map(|line| line.text()).collect();
         if whole {
             for text in texts {
+                // No sentence goes on behind an empty line: what stands before it is done.
+                let is_end = args.to == To::Text && text.trim().is_empty();
+                if let Some(read) = document.take_if(|read| is_end && read.len() >= DOCUMENT) {
+                    for made in Translator::translate_by(&together, &[&read], &options)? {
+                        cuts += made.cuts;
+                        lines.write_document(&read, &made)?;
+                    }
+                    options.first_line += 1;
+                    output.flush()?;
+                }
                 match &mut document {
                     Some(document) => *document += &format!("\n{text}"),
                     None => document = Some(text.to_owned()),

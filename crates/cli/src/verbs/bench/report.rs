@@ -90,14 +90,18 @@ impl Report {
         object
     }
 
-    /// Words, and characters, per second of the runs.
-    fn rates(&self) -> [(&'static str, Option<Summary>); 2] {
+    /// Sentences, words, and characters, per second of the runs.
+    fn rates(&self) -> [(&'static str, Option<Summary>); 3] {
         let of = |count: usize| {
             // No run is shorter than the clock can tell.
             let rates = self.runs.iter().map(|seconds| count as f64 / seconds.max(1e-9));
             Summary::of(&rates.collect::<Vec<_>>())
         };
-        [("words per second", of(self.words)), ("characters per second", of(self.characters))]
+        [
+            ("sentences per second", of(self.sentences)),
+            ("words per second", of(self.words)),
+            ("characters per second", of(self.characters)),
+        ]
     }
 
     /// Median and 95th percentile of the milliseconds of a sentence.

@@ -2,27 +2,43 @@
 
 use std::time::Instant;
 
-use glossator::{Compute, Embedder, Sentence, Tagger};
+use glossator::{Compute, Embedder, Sentence, Tagger, TranslateOptions, Translator};
 
 use crate::verbs::{embed, eval, tag};
 
-/// Models that label, or embed, the same text.
+/// Models that label, embed or translate the same text.
 pub struct Work {
     taggers: Vec<Tagger>,
     embedders: Vec<Embedder>,
+    translators: Vec<Translator>,
+    /// Hypotheses of a translator.
+    beam: usize,
 }
 
 impl Work {
-    /// Loads models: those that are language models embed, all others label.
+    /// Loads models: language models embed, translators translate with so many
+    /// hypotheses, all others label.
     ///
     /// # Errors
     /// If there is none of a name, it is damaged, or two write the same layer.
-    pub fn load(names: &[String], compute: &Compute) -> anyhow::Result<Self> {
-        let (embedding, labelling): (Vec<String>, Vec<String>) =
-            names.iter().cloned().partition(|name| eval::is_language_model(name));
-        let taggers = tag::load(&labelling, compute)?;
-        let embedders = embedding.iter().map(|name| Embedder::load_in(name, compute.clone()));
-        Ok(Self { taggers, embedders: embedders.collect::<Result<_, _>>()? })
+    pub fn load(names: &[String], compute: &Compute, beam: usize) -> anyhow::Result<Self> {
+        let (mut embedders, mut translators, mut labelling) = (vec![], vec![], vec![]);
+        for name in names {
+            match eval::kind_of(name).as_deref() {
+                Some("language-model") => embedders.push(name),
+                Some("translator") => translators.push(name),
+                _ => labelling.push(name.clone()),
+            }
+        }
+        let embedders = embedders.into_iter().map(|name| Embedder::load_in(name, compute.clone()));
+        let translators =
+            translators.into_iter().map(|name| Translator::load_in(name, compute.clone()));
+        Ok(Self {
+            taggers: tag::load(&labelling, compute)?,
+            embedders: embedders.collect::<Result<_, _>>()?,
+            translators: translators.collect::<Result<_, _>>()?,
+            beam,
+        })
     }
 
     /// Seconds to work through all sentences in batches.
@@ -50,9 +66,19 @@ impl Work {
             Tagger::tag_all(&together, sentences, batch_size)?;
         }
         for embedder in &self.embedders {
-            for window in windows(sentences, embed::window_tokens(embedder.dim())) {
+            for window in windows(&*sentences, embed::window_tokens(embedder.dim())) {
                 std::hint::black_box(embedder.embed(window, batch_size)?);
             }
+        }
+        let texts: Vec<&str> = sentences.iter().map(Sentence::text).collect();
+        let options = TranslateOptions {
+            beam: self.beam,
+            batch_subwords: batch_size,
+            split: false,
+            ..TranslateOptions::default()
+        };
+        for translator in &self.translators {
+            std::hint::black_box(translator.translate_lines(&texts, &options)?);
         }
         Ok(())
     }
