@@ -37,8 +37,9 @@ pub fn draw(log: &str) -> anyhow::Result<Option<String>> {
             ("training", series(|point| Some(point.train_loss))),
             ("development", series(|point| point.loss)),
         ];
-        panel(&above, "loss", &losses)?;
-        panel(&below, "score", &[("development", series(|point| Some(point.score)))])?;
+        panel(&above, "loss", SeriesLabelPosition::UpperRight, &losses)?;
+        let scores = [("development", series(|point| Some(point.score)))];
+        panel(&below, "score", SeriesLabelPosition::LowerRight, &scores)?;
         root.present()?;
     }
     Ok(Some(svg))
@@ -47,6 +48,7 @@ pub fn draw(log: &str) -> anyhow::Result<Option<String>> {
 fn panel<'a>(
     area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
     name: &str,
+    names: SeriesLabelPosition,
     lines: &[(&str, Vec<(f64, f64)>)],
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
     let all = || lines.iter().flat_map(|(_, points)| points);
@@ -67,7 +69,7 @@ fn panel<'a>(
         let dots = points.iter().map(|&point| Circle::new(point, 3, color.filled()));
         chart.draw_series(dots)?;
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    chart.configure_series_labels().position(names).background_style(WHITE.mix(0.8)).draw()?;
     Ok(())
 }
 
