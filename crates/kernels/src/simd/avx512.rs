@@ -15,7 +15,7 @@ const BF16: u8 = 2;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512<const DOTS: u8>;
 
-/// The sets of AVX-512 that this processor has, widest first.
+/// The sets of AVX-512 that this processor has, the fastest first.
 pub(crate) fn available() -> Vec<Isa> {
     let mut sets = Vec::new();
     let plain = is_x86_feature_detected!("avx512f")
@@ -23,16 +23,26 @@ pub(crate) fn available() -> Vec<Isa> {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     if plain && is_x86_feature_detected!("avx512vnni") {
+        let has_tiles = crate::gemm::amx::is_available();
         if is_x86_feature_detected!("avx512bf16") {
-            if crate::gemm::amx::is_available() {
-                sets.push(Isa::Amx);
-            }
+            sets.extend(has_tiles.then_some(Isa::Amx));
             sets.push(Isa::Avx512Bf16);
         }
         sets.push(Isa::Avx512Vnni);
+        // Where Intel means products of bf16 to be made on tiles, those of vectors are
+        // half as fast as those of floats: 89 against 179 GF/s a core (Emerald Rapids),
+        // and a scan of 512 units runs at 155 against 201.
+        if !has_tiles && is_of_intel() {
+            sets.sort_by_key(|&isa| isa == Isa::Avx512Bf16);
+        }
     }
     sets.extend(plain.then_some(Isa::Avx512));
     sets
+}
+
+fn is_of_intel() -> bool {
+    let name = __cpuid(0);
+    [name.ebx, name.edx, name.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
 }
 
 /// Runs a kernel with the features switched on.

@@ -37,12 +37,12 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The widest set of this processor.
+    /// The fastest set of this processor.
     pub fn detect() -> Self {
         Self::available()[0]
     }
 
-    /// All sets this processor can run, widest first.
+    /// All sets this processor can run, the fastest first.
     pub fn available() -> &'static [Self] {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
