@@ -111,7 +111,7 @@ impl Run for TranslatorRunConfig {
         TrainingConfig {
             optimizer: OptimizerKind::AdamW,
             schedule: ScheduleKind::Cosine,
-            learning_rate: 1e-3,
+            learning_rate: 4e-3,
             beta2: 0.98,
             warmup: 0.02,
             batch_size: 1200,
