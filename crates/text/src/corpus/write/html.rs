@@ -131,7 +131,9 @@ impl Render for Html {
             let wanted: Vec<(&str, &Span)> = layers
                 .iter()
                 .filter_map(|&(name, spans)| {
-                    Some((name, spans.iter().find(|span| span.tokens.contains(&number))?))
+                    // They are disjoint and in order.
+                    let next = spans.partition_point(|span| span.tokens.end <= number);
+                    Some((name, spans.get(next).filter(|span| span.tokens.start <= number)?))
                 })
                 .collect();
             let same = open.iter().zip(&wanted).take_while(|(a, b)| a == b).count();
