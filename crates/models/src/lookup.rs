@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use glossator_text::Dictionary;
+use serde::{Deserialize, Serialize};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// Ids of code points; unknown ones are 0.
 #[derive(Clone, Debug)]
@@ -51,21 +53,41 @@ pub(crate) fn normalized(word: &str) -> String {
     word.chars().flat_map(char::to_lowercase).map(digit).collect()
 }
 
-/// Id of a word: as it stands, else in lower case, else with its digits as
-/// `#`, else as `0`; 0 if none is known.
-pub(crate) fn word_id(dictionary: &Dictionary, word: &str) -> u32 {
-    if let Some(id) = dictionary.get(word) {
-        return id;
-    }
-    let lower: String = word.chars().flat_map(char::to_lowercase).collect();
-    let digits = |with: char| -> String {
-        lower.chars().map(|c| if c.is_numeric() { with } else { c }).collect()
-    };
-    dictionary
-        .get(&lower)
-        .or_else(|| dictionary.get(&digits('#')))
-        .or_else(|| dictionary.get(&digits('0')))
+/// How a word is looked for among those that have a vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lookup {
+    /// As it stands, else in lower case, else with its digits as `#`, else as `0`.
+    #[default]
+    Stepwise,
+    /// In lower case only.
+    Lower,
+    /// As it stands only.
+    Exact,
+}
+
+impl Lookup {
+    /// Id of a word; 0 if it is not known.
+    pub(crate) fn id(self, dictionary: &Dictionary, word: &str) -> u32 {
+        match self {
+            Self::Stepwise => dictionary.get(word).or_else(|| stepwise(dictionary, word)),
+            Self::Lower => dictionary.get(&word.to_lowercase()),
+            Self::Exact => dictionary.get(word),
+        }
         .unwrap_or(0)
+    }
+}
+
+/// Looks for a word that is not known as it stands. Digits are the decimal ones of
+/// any script, as in Flair.
+fn stepwise(dictionary: &Dictionary, word: &str) -> Option<u32> {
+    let lower = word.to_lowercase();
+    let is_digit = |c: char| c.general_category() == GeneralCategory::DecimalNumber;
+    let digits = |with: char| -> String {
+        lower.chars().map(|c| if is_digit(c) { with } else { c }).collect()
+    };
+    let known = |word: &str| dictionary.get(word);
+    known(&lower).or_else(|| known(&digits('#'))).or_else(|| known(&digits('0')))
 }
 
 #[cfg(test)]
@@ -78,8 +100,22 @@ mod tests {
         for item in ["Turin", "turin", "in", "##.##", "0-0"] {
             dictionary.add(item);
         }
-        let ids = ["Turin", "TURIN", "IN", "12.50", "3-4", "x"].map(|w| word_id(&dictionary, w));
-        assert_eq!(ids, [1, 2, 3, 4, 5, 0]);
+        let words = ["Turin", "TURIN", "IN", "12.50", "3-4", "x"];
+        let ids = |lookup: Lookup| words.map(|word| lookup.id(&dictionary, word));
+        assert_eq!(ids(Lookup::Stepwise), [1, 2, 3, 4, 5, 0]);
+        assert_eq!(ids(Lookup::Lower), [2, 2, 3, 0, 0, 0]);
+        assert_eq!(ids(Lookup::Exact), [1, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn lower_case_and_digits_are_those_of_flair() {
+        let mut dictionary = Dictionary::with_unknown();
+        for item in ["οδος", "##", "½", "#"] {
+            dictionary.add(item);
+        }
+        // A final sigma, digits of another script; a fraction is no digit.
+        let ids = ["ΟΔΟΣ", "٣٤", "½", "²"].map(|word| Lookup::Stepwise.id(&dictionary, word));
+        assert_eq!(ids, [1, 2, 3, 0]);
     }
 
     #[test]

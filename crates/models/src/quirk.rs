@@ -17,6 +17,9 @@ pub enum Quirk {
     /// most of its tags, of which an opening one counts 1.1. So `E` closes
     /// nothing, and `S-PER E-LOC` is one span.
     MajoritySpans,
+    /// An `I` that nothing precedes is a `B`, one that nothing follows an `E`, and
+    /// a `B` or an `E` by itself an `S`; a span has the label of its last tag.
+    MendedTags,
     /// Of several equal words in a sentence only the last one has its own
     /// character features; an earlier one, at place `i`, has those of the word
     /// that comes `i`-th when the sentence's words are sorted by length, longest
@@ -44,6 +47,9 @@ impl Quirk {
             Self::AnyTransition => "any tag may follow any other, also against the tagging scheme",
             Self::MajoritySpans => {
                 "spans are read leniently, and labelled by the majority of their tags"
+            }
+            Self::MendedTags => {
+                "tags that do not fit together are mended, and a span has the label of its last tag"
             }
             Self::RepeatedWords => {
                 "of equal words in a sentence only the last has its own character features"

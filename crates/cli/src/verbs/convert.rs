@@ -16,12 +16,14 @@ Examples:
   gloss convert ner-english.pt -o ner-english
   gloss tag -m ./ner-english news.txt
   gloss tag -m ./ner-english.pt news.txt
+  gloss convert ner.pt --with forward.pt --with backward.pt --with vectors.pt -o ner
   gloss convert ./my-tagger --to flair -o my-tagger.pt";
 
-/// Bring a model of Flair here, or take one there
+/// Bring a model of Flair or Stanza here, or take one to Flair
 ///
 /// A checkpoint of Flair (a language model or a sequence tagger, of any version
-/// from 0.4 on) becomes a model's folder. Nothing in it is executed. What it is,
+/// from 0.4 on) or of Stanza (a character language model or an entity tagger)
+/// becomes a model's folder. Nothing in it is executed. What it is,
 /// what was left out, and where it computes otherwise than a model made here is
 /// said, and written into its card.
 #[derive(clap::Args)]
@@ -37,6 +39,10 @@ pub struct Args {
     /// What it becomes
     #[arg(long, value_name = "FORMAT", default_value = "glossator")]
     to: To,
+    /// Another file that a tagger of Stanza needs: a language model, word vectors
+    /// [default: those it names, beside it or in Stanza's folders]
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// Let it compute as a model made here, although it gives other labels so
     /// than the original
     #[arg(long)]
@@ -52,11 +58,13 @@ enum To {
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let conversion = match args.to {
         To::Glossator => {
-            let options = ConvertOptions { without_quirks: args.without_quirks };
+            let without_quirks = args.without_quirks;
+            let options = ConvertOptions { others: args.with.clone(), without_quirks };
             convert::convert(args.model.as_ref(), &args.output, &options)?
         }
-        To::Flair if args.without_quirks => {
-            return Err(Usage("--without-quirks is of models that come here".to_owned()).into());
+        To::Flair if args.without_quirks || !args.with.is_empty() => {
+            let problem = "--without-quirks and --with are of models that come here";
+            return Err(Usage(problem.to_owned()).into());
         }
         To::Flair => convert::to_flair(&args.model, &args.output)?,
     };

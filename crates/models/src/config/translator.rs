@@ -112,7 +112,7 @@ impl Run for TranslatorRunConfig {
             optimizer: OptimizerKind::AdamW,
             schedule: ScheduleKind::Cosine,
             learning_rate: 4e-3,
-            beta2: 0.98,
+            beta2: 0.999,
             warmup: 0.02,
             batch_size: 1200,
             max_epochs: 30,

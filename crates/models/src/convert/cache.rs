@@ -10,7 +10,7 @@ use std::{
 use glossator_hub::{Bundle, Repository};
 use sha2::{Digest, Sha256};
 
-use super::{ConvertOptions, Error, convert};
+use super::{ConvertOptions, Error, convert, others};
 use crate::Result;
 
 /// Number of the conversion: one more when a release makes other folders.
@@ -26,7 +26,18 @@ pub(crate) fn cached(file: &Path, repository: &Repository) -> Result<Bundle> {
                        GLOSSATOR_CACHE, or convert it with `gloss convert`";
         return Err(Error::Unfit { path: file.to_owned(), problem: problem.to_owned() }.into());
     };
-    let hash = hash(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
+    let hash_of =
+        |file: &Path| hash(file).map_err(|source| Error::Open { path: file.to_owned(), source });
+    let mut hash = hash_of(file)?;
+    let others = others(file)?;
+    if !others.is_empty() {
+        // The model is what all its files are.
+        let mut all = Sha256::new_with_prefix(&hash);
+        for other in &others {
+            all.update(hash_of(other)?);
+        }
+        hash = format!("{:x}", all.finalize());
+    }
     let folder = converted.join(format!("{hash}-{VERSION}"));
     if !folder.is_dir() {
         match convert(file, &folder, &ConvertOptions::default()) {

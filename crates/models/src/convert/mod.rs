@@ -10,9 +10,14 @@ mod flair;
 mod folder;
 mod output;
 mod source;
+mod stanza;
 mod to_flair;
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use glossator_pickle::Checkpoint;
 
@@ -26,8 +31,12 @@ pub(crate) use cache::cached;
 use crate::{Quirk, Result};
 
 /// How a model is converted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConvertOptions {
+    /// Other files that the model needs: language models and word vectors of a tagger
+    /// of Stanza. If there are none, those that it names are looked for beside it, in
+    /// the folders that Stanza keeps them in.
+    pub others: Vec<PathBuf>,
     /// Whether the model is to compute as one made here, although it gives other
     /// labels so than the original.
     pub without_quirks: bool,
@@ -74,14 +83,26 @@ pub(crate) fn is_checkpoint(file: &Path) -> bool {
 
 /// What becomes of a checkpoint, before any weight is read.
 fn draft(source: &Source<'_>, options: &ConvertOptions) -> Result<Draft> {
-    match flair::Kind::of(source.root()) {
+    if let Some(kind) = flair::Kind::of(source.root()) {
+        return kind.draft(source, options);
+    }
+    match stanza::Kind::of(source.root()) {
         Some(kind) => kind.draft(source, options),
         None => Err(source.problem(format!(
             "it is no model that can be converted: {}; known are language models and sequence \
-             taggers of Flair",
+             taggers of Flair, language models and entity taggers of Stanza",
             source.root().summary()
         ))),
     }
+}
+
+/// The other files that a conversion of this one would read.
+fn others(file: &Path) -> Result<Vec<PathBuf>> {
+    let checkpoint =
+        Checkpoint::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
+    let source = Source::new(file, &checkpoint);
+    let kind = stanza::Kind::of(source.root());
+    Ok(kind.map_or_else(Vec::new, |kind| kind.others(&source, &ConvertOptions::default())))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use glossator_text::{Annotation, Position, Sentence};
@@ -12,7 +13,8 @@ use crate::{
     embeddings::contextual::Contextual, tagger::Inside,
 };
 
-/// What Flair computes of its checkpoints (`scripts/fixtures/flair_models.py`).
+/// What another toolkit computes of its checkpoints (`scripts/fixtures/flair_models.py`,
+/// `stanza_models.py`).
 #[derive(Deserialize)]
 struct Golden {
     sentences: Vec<String>,
@@ -38,18 +40,30 @@ struct Tagged {
     spans: Option<Vec<(usize, usize, String)>>,
 }
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/flair")
+fn fixtures_of(toolkit: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(toolkit)
 }
 
-fn golden() -> Golden {
-    let json = std::fs::read(fixtures().join("expected.json")).unwrap();
+fn fixtures() -> PathBuf {
+    fixtures_of("flair")
+}
+
+fn golden_of(toolkit: &str) -> Golden {
+    let json = std::fs::read(fixtures_of(toolkit).join("expected.json")).unwrap();
     serde_json::from_slice(&json).unwrap()
 }
 
-fn converted(name: &str, folder: &Path) -> Conversion {
-    let file = fixtures().join(format!("{name}.pt"));
+fn golden() -> Golden {
+    golden_of("flair")
+}
+
+fn converted_of(toolkit: &str, name: &str, folder: &Path) -> Conversion {
+    let file = fixtures_of(toolkit).join(format!("{name}.pt"));
     convert(&file, folder, &ConvertOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn converted(name: &str, folder: &Path) -> Conversion {
+    converted_of("flair", name, folder)
 }
 
 fn close(got: &[f32], want: &[f32], what: &str) {
@@ -105,41 +119,97 @@ impl Tagged {
     }
 }
 
-#[test]
-fn checkpoints_of_flair_compute_what_flair_computes() {
-    let golden = golden();
-    assert!(golden.models.len() >= 30);
-    let root = tempfile::tempdir().unwrap();
-    for (name, model) in &golden.models {
-        let folder = root.path().join(name);
-        let conversion = converted(name, &folder);
-        assert!(!conversion.found.is_empty());
-        let path = folder.to_str().unwrap();
-        match model {
-            Model::Tagger { layer, sentences } => {
-                let tagger = Tagger::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
-                assert_eq!(tagger.layer(), layer);
-                sentences.iter().for_each(|sentence| sentence.check(&tagger, name));
-            }
-            Model::LanguageModel { vectors, perplexity } => {
-                let model = LanguageModel::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
-                let embedding = Contextual::new(&ContextualConfig::default(), model.clone());
-                for (text, want) in golden.sentences.iter().zip(vectors) {
-                    let tokens: Vec<&str> = text.split(' ').collect();
-                    let sentence = Sentence::from_tokens(&tokens);
-                    let got = embedding.vectors(&TokenBatch::new([&sentence])).unwrap();
-                    assert_eq!(got.len(), want.len() * embedding.dim());
-                    close(&got, &want.concat(), &format!("{name}: {text}"));
+impl Golden {
+    /// Converts every checkpoint, and compares what it computes.
+    fn check(&self, toolkit: &str) {
+        let root = tempfile::tempdir().unwrap();
+        for (name, model) in &self.models {
+            let folder = root.path().join(name);
+            let conversion = converted_of(toolkit, name, &folder);
+            assert!(!conversion.found.is_empty());
+            let path = folder.to_str().unwrap();
+            match model {
+                Model::Tagger { layer, sentences } => {
+                    let tagger = Tagger::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    assert_eq!(tagger.layer(), layer);
+                    sentences.iter().for_each(|sentence| sentence.check(&tagger, name));
                 }
-                for (text, want) in
-                    ["The cat sat.", "Zoë said: to be"].iter().zip(perplexity.iter().flatten())
-                {
-                    let got = model.perplexity_inside(text).unwrap();
-                    assert!((got / want - 1.0).abs() < 1e-5, "{name}: {got} {want}");
+                Model::LanguageModel { vectors, perplexity } => {
+                    let model =
+                        LanguageModel::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    self.check_vectors(name, &model, vectors);
+                    let texts = ["The cat sat.", "Zoë said: to be"];
+                    for (text, want) in texts.iter().zip(perplexity.iter().flatten()) {
+                        let got = model.perplexity_inside(text).unwrap();
+                        assert!((got / want - 1.0).abs() < 1e-5, "{name}: {got} {want}");
+                    }
                 }
             }
         }
     }
+
+    fn check_vectors(&self, name: &str, model: &Arc<LanguageModel>, vectors: &[Vec<Vec<f32>>]) {
+        let embedding = Contextual::new(&ContextualConfig::default(), model.clone());
+        for (text, want) in self.sentences.iter().zip(vectors) {
+            let tokens: Vec<&str> = text.split(' ').collect();
+            let sentence = Sentence::from_tokens(&tokens);
+            let got = embedding.vectors(&TokenBatch::new([&sentence])).unwrap();
+            assert_eq!(got.len(), want.len() * embedding.dim());
+            close(&got, &want.concat(), &format!("{name}: {text}"));
+        }
+    }
+}
+
+#[test]
+fn checkpoints_of_flair_compute_what_flair_computes() {
+    let golden = golden();
+    assert!(golden.models.len() >= 30);
+    golden.check("flair");
+}
+
+#[test]
+fn checkpoints_of_stanza_compute_what_stanza_computes() {
+    let golden = golden_of("stanza");
+    assert_eq!(golden.models.len(), 14);
+    golden.check("stanza");
+}
+
+#[test]
+fn a_tagger_of_stanza_asks_for_the_files_it_names() {
+    let root = tempfile::tempdir().unwrap();
+    let file = |name: &str| root.path().join(name);
+    let copy = |name: &str, to: &str| {
+        std::fs::create_dir_all(file(to).parent().unwrap()).unwrap();
+        std::fs::copy(fixtures_of("stanza").join(name), file(to)).unwrap();
+    };
+    copy("ner.pt", "ner/ner.pt");
+    let tried = |others: &[&str]| {
+        let others = others.iter().map(|name| file(name)).collect();
+        let options = ConvertOptions { others, ..ConvertOptions::default() };
+        let made = tempfile::tempdir().unwrap();
+        let converted = convert(&file("ner/ner.pt"), &made.path().join("out"), &options);
+        converted.map_err(|error| error.to_string())
+    };
+    let error = tried(&[]).unwrap_err();
+    assert!(error.contains("(`vectors.pt`); name it with `--with`"), "{error}");
+    copy("vectors.pt", "pretrain/vectors.pt");
+    let error = tried(&[]).unwrap_err();
+    assert!(error.contains("(`forward.pt`); name it with `--with`"), "{error}");
+    copy("forward.pt", "forward_charlm/forward.pt");
+    copy("backward.pt", "backward_charlm/backward.pt");
+    let conversion = tried(&[]).unwrap();
+    assert_eq!(conversion.quirks, [Quirk::AnyTransition, Quirk::MendedTags]);
+    assert!(conversion.left_out[0].contains("<PAD>, <UNK>, <EMPTY>, <ROOT>"));
+    // Given ones take the place of all that are looked for.
+    let [vectors, forward, backward] =
+        ["pretrain/vectors.pt", "forward_charlm/forward.pt", "backward_charlm/backward.pt"];
+    assert_eq!(tried(&[backward, vectors, forward]), Ok(conversion));
+    assert!(tried(&[vectors, forward]).unwrap_err().contains("(`backward.pt`)"));
+    let error = tried(&[vectors, forward, forward]).unwrap_err();
+    assert!(error.contains("another language model reads in the same direction"), "{error}");
+    assert!(tried(&["ner/ner.pt"]).unwrap_err().contains("neither a language model"));
+    let alone = convert(&file(vectors), &file("out"), &ConvertOptions::default()).unwrap_err();
+    assert!(alone.to_string().contains("converted with the tagger"), "{alone}");
 }
 
 #[test]
@@ -153,7 +223,7 @@ fn quirks_are_recorded_and_may_be_left_out() {
     assert_eq!(quirks("pooled-min")[2..], [Quirk::SentenceMemory]);
     assert_eq!(quirks("lower-case")[2..], [Quirk::CountedPlaces]);
     let folder = root.path().join("without");
-    let options = ConvertOptions { without_quirks: true };
+    let options = ConvertOptions { without_quirks: true, ..ConvertOptions::default() };
     let file = fixtures().join("unknown-tag.pt");
     assert!(convert(&file, &folder, &options).unwrap().quirks.is_empty());
     let tagger = Tagger::load(folder.to_str().unwrap()).unwrap();

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     Compute, Error, LanguageModel, Result,
     find::find,
-    lookup::{CharacterIds, normalized, word_id},
+    lookup::{CharacterIds, Lookup, normalized},
 };
 
 /// Tokens that a language model reads at a time before training.
@@ -360,6 +360,7 @@ impl Prepared {
                 if let (Some(values), true) = (&self.given, self.is_frozen()) {
                     let (values, subwords) = (Arc::clone(values), self.subwords.clone());
                     let given = WordVectors::of_values(dictionary, values, config.dim, subwords);
+                    let given = WordVectors { lookup: config.lookup, ..given };
                     return Ok(Box::new(Words::given(given)));
                 }
                 let values = match &self.given {
@@ -367,7 +368,7 @@ impl Prepared {
                     None => first_words(config, items, rng),
                 };
                 let table = Table::new(params, &name, values, config.dim)?;
-                Ok(Box::new(TrainedWords { dictionary, table }))
+                Ok(Box::new(TrainedWords { lookup: config.lookup, dictionary, table }))
             }
             (EmbeddingConfig::Pooled(_), Some((own, _))) => {
                 let memory = self.given().to_vec();
@@ -431,13 +432,14 @@ impl TrainedEmbedding for TrainedCharacters {
 }
 
 struct TrainedWords {
+    lookup: Lookup,
     dictionary: Dictionary,
     table: Table,
 }
 
 impl TrainedEmbedding for TrainedWords {
     fn forward(&self, batch: &TokenBatch<'_>, _: &mut Rng) -> Result<Tensor> {
-        let id = |token: &&str| word_id(&self.dictionary, token);
+        let id = |token: &&str| self.lookup.id(&self.dictionary, token);
         Ok(self.table.forward(&batch.tokens.iter().map(id).collect::<Vec<_>>())?)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Columns, Embedding, TokenBatch, prefix,
     vectors::{Subwords, SubwordsShape, WordVectors},
 };
-use crate::Result;
+use crate::{Result, limits::is_default, lookup::Lookup};
 
 /// Settings of word vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct WordsConfig {
     pub max_vectors: Option<usize>,
     /// Train the given vectors on, too.
     pub tune: bool,
+    /// In a model: how its words are looked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lookup: Lookup,
     /// In a model: how words that have no vector are made of their n-grams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subwords: Option<SubwordsShape>,
@@ -41,7 +44,8 @@ impl Default for WordsConfig {
     fn default() -> Self {
         let (vectors, max_vectors) = (None, None);
         let (tune, subwords) = (false, None);
-        Self { dim: 100, min_count: 2, cased: false, vectors, max_vectors, tune, subwords }
+        let lookup = Lookup::default();
+        Self { dim: 100, min_count: 2, cased: false, vectors, max_vectors, tune, lookup, subwords }
     }
 }
 
@@ -72,7 +76,8 @@ impl Words {
             Ok::<_, glossator_nn::Error>(Subwords::of_values(shape, values.into()))
         });
         let subwords = subwords.transpose()?;
-        Ok(Self(WordVectors::of_values(dictionary, values.into(), dim, subwords)))
+        let vectors = WordVectors::of_values(dictionary, values.into(), dim, subwords);
+        Ok(Self(WordVectors { lookup: config.lookup, ..vectors }))
     }
 
     /// The vectors of a file.

@@ -163,6 +163,24 @@ impl LanguageModelConfig {
     pub(crate) fn dim(&self) -> usize {
         self.projection_dim.unwrap_or(self.hidden_dim)
     }
+
+    /// What it is, in a phrase, with so many characters.
+    #[cfg(feature = "convert")]
+    pub(crate) fn describe(&self, characters: usize) -> String {
+        let reads = match self.direction {
+            ReadingDirection::Forward => "forward",
+            ReadingDirection::Backward => "backward",
+        };
+        let projection = self.projection_dim.map(|dim| format!(", projected to {dim}"));
+        format!(
+            "a {reads} character language model: {} {} units in {} layer(s){}, {characters} \
+             characters",
+            self.cell.cell().spec().name,
+            self.hidden_dim,
+            self.layers,
+            projection.unwrap_or_default()
+        )
+    }
 }
 
 /// `config.json` of a language model.

@@ -10,7 +10,7 @@ use glossator_text::{
     tags::{self, Scheme},
 };
 
-use super::majority;
+use super::{majority, mended};
 use crate::quirk::{Quirk, Quirks};
 
 /// The tags of a layer, by number.
@@ -21,8 +21,17 @@ pub(crate) struct Labels {
     scheme: Option<Scheme>,
     /// Whether any tag may follow any other.
     is_free: bool,
-    /// Whether spans are read as [`Quirk::MajoritySpans`] says.
-    by_majority: bool,
+    reading: Reading,
+}
+
+/// How spans are read from tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Conlleval,
+    /// As [`Quirk::MajoritySpans`] says.
+    Majority,
+    /// As [`Quirk::MendedTags`] says.
+    Mended,
 }
 
 impl Labels {
@@ -33,16 +42,19 @@ impl Labels {
 
     /// The same with the quirks of a model.
     pub(crate) fn with_quirks(self, quirks: &Quirks) -> Self {
-        Self {
-            is_free: quirks.contains(&Quirk::AnyTransition),
-            by_majority: quirks.contains(&Quirk::MajoritySpans),
-            ..self
-        }
+        let reading = if quirks.contains(&Quirk::MajoritySpans) {
+            Reading::Majority
+        } else if quirks.contains(&Quirk::MendedTags) {
+            Reading::Mended
+        } else {
+            Reading::Conlleval
+        };
+        Self { is_free: quirks.contains(&Quirk::AnyTransition), reading, ..self }
     }
 
     fn of(tags: Vec<Arc<str>>, scheme: Option<Scheme>) -> Self {
         let numbers = tags.iter().cloned().zip(0..).collect();
-        Self { tags, numbers, scheme, is_free: false, by_majority: false }
+        Self { tags, numbers, scheme, is_free: false, reading: Reading::Conlleval }
     }
 
     /// What is wrong with the tags, if anything.
@@ -64,7 +76,7 @@ impl Labels {
         if !self.numbers.contains_key("O") {
             return Some("its labels lack `O`".to_owned());
         }
-        if self.is_free && self.by_majority {
+        if self.is_free && self.reading == Reading::Majority {
             return None;
         }
         let legal = |tag: &&Arc<str>| {
@@ -150,9 +162,10 @@ impl Labels {
             return self.words(path.iter().enumerate().map(marginal));
         }
         let names: Vec<&str> = path.iter().map(|&tag| &*self.tags[tag]).collect();
-        let spans = match self.by_majority {
-            true => majority::spans(&names),
-            false => tags::spans(&names),
+        let spans = match self.reading {
+            Reading::Conlleval => tags::spans(&names),
+            Reading::Majority => majority::spans(&names),
+            Reading::Mended => mended::spans(&names),
         };
         let spans = spans.into_iter().map(|span| {
             let tags = &path[span.tokens.clone()];

@@ -10,6 +10,7 @@ mod head;
 mod infer;
 mod labels;
 mod majority;
+mod mended;
 #[cfg(feature = "train")]
 pub mod train;
 

@@ -3,7 +3,6 @@
 use glossator_hub::{FORMAT, StoredPrecision};
 use glossator_nn::CellKind;
 use glossator_pickle::Value;
-use glossator_text::Dictionary;
 
 use super::dictionary;
 use crate::{
@@ -78,7 +77,7 @@ pub(super) fn of_parts(
         ..LanguageModelConfig::default()
     };
     let conversion =
-        Conversion { found: vec![describe(&config, &dictionary)], ..Conversion::default() };
+        Conversion { found: vec![config.describe(dictionary.len())], ..Conversion::default() };
     let model = LanguageModelModel {
         kind: KIND.to_owned(),
         format: FORMAT,
@@ -89,22 +88,6 @@ pub(super) fn of_parts(
         development: None,
     };
     Ok(Draft::new(Model::LanguageModel(Box::new(model), dictionary), weights, conversion))
-}
-
-fn describe(config: &LanguageModelConfig, dictionary: &Dictionary) -> String {
-    let reads = match config.direction {
-        ReadingDirection::Forward => "forward",
-        ReadingDirection::Backward => "backward",
-    };
-    let projection = config.projection_dim.map(|dim| format!(", projected to {dim}"));
-    format!(
-        "a {reads} character language model: {} {} units in {} layer(s){}, {} characters",
-        config.cell.cell().spec().name,
-        config.hidden_dim,
-        config.layers,
-        projection.unwrap_or_default(),
-        dictionary.len()
-    )
 }
 
 /// The cell of recurrent layers of PyTorch, which their shape tells but for the

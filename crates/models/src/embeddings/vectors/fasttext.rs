@@ -74,7 +74,7 @@ pub(super) fn read(path: &Path, data: Data, max: usize) -> Result<WordVectors> {
     let shape = SubwordsShape { min: header.min, max: header.max, buckets: header.buckets };
     let subwords = Subwords { shape, rows: rows.clone(), first: header.words };
     let subwords = (shape.max > 0 && shape.buckets > 0).then_some(subwords);
-    Ok(WordVectors { dim: header.dim, dictionary, rows, subwords })
+    Ok(WordVectors::new(dictionary, rows, header.dim, subwords))
 }
 
 /// Place of the first number that is not finite, in bytes.

@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc};
 
 use glossator_text::Dictionary;
 
-use crate::{Error, Result, lookup::word_id};
+use crate::{Error, Result, lookup::Lookup};
 use data::Data;
 pub(crate) use subwords::{Subwords, SubwordsShape};
 
@@ -21,6 +21,8 @@ pub(crate) struct WordVectors {
     pub(crate) dim: usize,
     pub(crate) dictionary: Dictionary,
     pub(super) rows: Rows,
+    /// How words are looked for that are made of nothing else.
+    pub(crate) lookup: Lookup,
     /// What words are made of; without, unknown words are zero.
     pub(crate) subwords: Option<Subwords>,
 }
@@ -56,6 +58,15 @@ impl Rows {
 }
 
 impl WordVectors {
+    pub(super) fn new(
+        dictionary: Dictionary,
+        rows: Rows,
+        dim: usize,
+        subwords: Option<Subwords>,
+    ) -> Self {
+        Self { dim, dictionary, rows, lookup: Lookup::default(), subwords }
+    }
+
     /// Vectors in memory, `[words, dim]`.
     pub(crate) fn of_values(
         dictionary: Dictionary,
@@ -63,14 +74,14 @@ impl WordVectors {
         dim: usize,
         subwords: Option<Subwords>,
     ) -> Self {
-        Self { dim, dictionary, rows: Rows::Values(values), subwords }
+        Self::new(dictionary, Rows::Values(values), dim, subwords)
     }
 
     /// Puts the vector of a word, as it stands, into `to`.
     pub(crate) fn write(&self, word: &str, to: &mut [f32]) {
         to.fill(0.0);
         let Some(subwords) = &self.subwords else {
-            let id = word_id(&self.dictionary, word);
+            let id = self.lookup.id(&self.dictionary, word);
             match &self.rows {
                 Rows::Values(_) => self.rows.add(id as usize, to),
                 _ if id > 0 => self.rows.add(id as usize, to),

@@ -80,5 +80,5 @@ pub(super) fn read(path: &Path, data: Data, max: usize) -> Result<WordVectors> {
         return Err(damaged(path, start, "the file holds no vectors"));
     }
     let rows = Rows::Scattered { data: Arc::new(data), places: places.into() };
-    Ok(WordVectors { dim, dictionary, rows, subwords: None })
+    Ok(WordVectors::new(dictionary, rows, dim, None))
 }

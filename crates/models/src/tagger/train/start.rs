@@ -111,7 +111,9 @@ impl Start {
 
 /// Refuses a model that computes what training does not.
 fn refuse_quirks(name: &str, quirks: &Quirks) -> Result<()> {
-    let trains = |quirk: &&Quirk| matches!(quirk, Quirk::AnyTransition | Quirk::MajoritySpans);
+    let trains = |quirk: &&Quirk| {
+        matches!(quirk, Quirk::AnyTransition | Quirk::MajoritySpans | Quirk::MendedTags)
+    };
     let Some(quirk) = quirks.iter().find(|quirk| !trains(quirk)) else { return Ok(()) };
     let problem = format!(
         "it cannot be trained further, for it was made by another toolkit: {}; convert it \
