@@ -10,6 +10,12 @@ fn checkpoint(name: &str) -> String {
     path.join(format!("{name}.pt")).display().to_string()
 }
 
+/// A checkpoint of Stanza, and a file that it needs.
+fn of_stanza(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/stanza");
+    path.join(format!("{name}.pt")).display().to_string()
+}
+
 const TEXT: &str = "Ada visited Berlin .\nThe house in 10-27\n";
 
 #[test]
@@ -29,6 +35,28 @@ fn a_checkpoint_of_flair_labels_text_as_it_is_and_converted() {
     assert!(card.contains("any tag may follow any other"), "{card}");
     folder.gloss(&["convert", "./tagger", "--to", "flair", "-o", "back.pt"]).ok();
     assert_eq!(tag("./back.pt"), converted);
+}
+
+#[test]
+fn a_tagger_of_stanza_finds_the_files_beside_it() {
+    let folder = Folder::new();
+    let tag = |model: &str| {
+        folder.pipe(&["tag", "-q", "--from", "tokens", "--to", "jsonl", "-m", model], TEXT).ok()
+    };
+    let labelled = tag(&of_stanza("ner"));
+    assert_eq!(labelled.lines().count(), 2);
+    let names = ["backward", "vectors", "forward"].map(of_stanza);
+    let mut args = vec!["convert", "-o", "tagger"];
+    names.iter().for_each(|name| args.extend(["--with", name]));
+    let file = of_stanza("ner");
+    args.push(&file);
+    folder.gloss(&args).ok();
+    assert_eq!(tag("./tagger"), labelled);
+    // Alone it is refused, and says what it lacks.
+    std::fs::copy(&file, folder.path("ner.pt")).unwrap();
+    let error = folder.gloss(&["convert", "ner.pt", "-o", "out"]).fails(4);
+    assert!(error.contains("(`vectors.pt`); name it with `--with`"), "{error}");
+    folder.gloss(&["convert", "./tagger", "--to", "flair", "--with", &file, "-o", "x.pt"]).fails(2);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) struct Prepared {
     /// Characters or words; a language model has its own.
     pub(crate) dictionary: Option<Dictionary>,
     /// Given values, `[dictionary, dim]`.
-    given: Option<Arc<[f32]>>,
+    given: Option<Arc<Vec<f32>>>,
     /// Given n-grams of words that have no vector.
     subwords: Option<Subwords>,
     /// The language model and its files.
@@ -228,7 +228,7 @@ impl Prepared {
 
     /// The given values; none if all are made by training.
     pub(crate) fn given(&self) -> &[f32] {
-        self.given.as_deref().unwrap_or_default()
+        self.given.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The hash and the files of its language model.

@@ -31,7 +31,7 @@ pub(crate) struct WordVectors {
 #[derive(Clone, Debug)]
 pub(super) enum Rows {
     /// In memory, row by row, that of the unknown word first.
-    Values(Arc<[f32]>),
+    Values(Arc<Vec<f32>>),
     /// In a file, word by word, each at its place; the unknown word has none.
     Scattered { data: Arc<Data>, places: Arc<[usize]> },
     /// In a file, row by row from a place on; the unknown word has none.
@@ -70,7 +70,7 @@ impl WordVectors {
     /// Vectors in memory, `[words, dim]`.
     pub(crate) fn of_values(
         dictionary: Dictionary,
-        values: Arc<[f32]>,
+        values: Arc<Vec<f32>>,
         dim: usize,
         subwords: Option<Subwords>,
     ) -> Self {

@@ -33,7 +33,7 @@ const END: &str = "</s>";
 
 impl Subwords {
     /// Vectors in memory, `[buckets, dim]`, behind a row that is not used.
-    pub(crate) fn of_values(shape: SubwordsShape, values: Arc<[f32]>) -> Self {
+    pub(crate) fn of_values(shape: SubwordsShape, values: Arc<Vec<f32>>) -> Self {
         Self { shape, rows: Rows::Values(values), first: 0 }
     }
 
