@@ -12,6 +12,8 @@ use crate::{Error, Layer, Position, Result, Source, SpanRef};
 pub struct Sentence {
     text: String,
     tokens: Vec<Range<usize>>,
+    /// Numbers of the tokens that are one word with the token before, in order.
+    joined: Vec<usize>,
     start: Position,
     document: usize,
     layers: Vec<Layer>,
@@ -62,13 +64,24 @@ impl Sentence {
         Sentence { text, tokens, start, ..Sentence::default() }
     }
 
+    /// The same with tokens that are one word with the token before, by number.
+    pub(crate) fn with_joined(self, joined: Vec<usize>) -> Sentence {
+        Sentence { joined, ..self }
+    }
+
+    /// Whether token `i` is part of one word with the token before: the `n't` of
+    /// `don't`, where words were split here. CoNLL-U calls such words multiword tokens.
+    pub fn is_joined(&self, i: usize) -> bool {
+        self.joined.binary_search(&i).is_ok()
+    }
+
     /// The same text with its characters (Unicode code points) as tokens, and
     /// without labels.
     #[must_use]
     pub fn by_characters(&self) -> Sentence {
         let ends = self.text.char_indices().map(|(at, c)| at..at + c.len_utf8());
         let tokens = ends.collect();
-        Sentence { tokens, layers: Vec::new(), ..self.clone() }
+        Sentence { tokens, joined: Vec::new(), layers: Vec::new(), ..self.clone() }
     }
 
     /// The text.

@@ -4,13 +4,17 @@
 //! few rules and tables: abbreviations, initials, numbers, addresses, English
 //! contractions. A blank line always ends a sentence, a single newline never.
 
+mod numbers;
 mod split;
 mod tables;
 mod tokenize;
+mod whole;
 
 use std::ops::Range;
 
 use crate::{Position, Sentence};
+
+use tokenize::Tokenized;
 
 pub(crate) use split::{Extent, LIMIT, WINDOW, window};
 
@@ -32,7 +36,8 @@ pub fn document(text: &str, start: Position) -> Vec<Sentence> {
 
 /// Splits one sentence, which starts at `start` of its document, into tokens.
 pub fn sentence(text: &str, start: Position) -> Sentence {
-    Sentence::of_parts(text.to_owned(), tokenize::tokens(text), start)
+    let Tokenized { ranges, joined } = tokenize::tokens(text);
+    Sentence::of_parts(text.to_owned(), ranges, start).with_joined(joined)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::tables::{Abbreviation, abbreviation, is_number, is_opener, is_ordinal};
+use super::tables::{
+    Abbreviation, abbreviation, is_number, is_opener, is_ordinal, is_shortened,
+};
 
 /// Bytes after which a sentence of raw text without an end is ended.
 pub(crate) const LIMIT: usize = 64 << 10;
@@ -93,7 +95,8 @@ impl View<'_> {
     fn split(&self, range: Range<usize>, found: &mut Window) -> bool {
         let paragraph = &self.text[range.clone()];
         let bounds = for_bounds(paragraph);
-        let mut pieces = bounds.split_sentence_bound_indices().peekable();
+        let cut = |(at, piece)| Cut { rest: piece, at };
+        let mut pieces = bounds.split_sentence_bound_indices().flat_map(cut).peekable();
         let mut start = 0;
         while let Some((at, piece)) = pieces.next() {
             let end = at + piece.len();
@@ -136,6 +139,38 @@ impl View<'_> {
         found.forced += 1;
         found.consumed = end;
         false
+    }
+}
+
+/// A sentence of Unicode, cut behind each full stop before a small letter that may
+/// end a sentence.
+struct Cut<'a> {
+    rest: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Cut<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let text = self.rest;
+        let ends = |stop: &usize| {
+            let after = text[stop + 1..].trim_start();
+            after.len() < text.len() - stop - 1
+                && without_openers(after).starts_with(char::is_lowercase)
+                && ends_before_lower(&text[..=*stop])
+        };
+        let stop = memchr::memchr_iter(b'.', text.as_bytes()).find(ends);
+        let end = stop.map_or(text.len(), |stop| {
+            text.len() - text[stop + 1..].trim_start().len()
+        });
+        let at = self.at;
+        self.at += end;
+        self.rest = &text[end..];
+        Some((at, &text[..end]))
     }
 }
 
@@ -183,16 +218,17 @@ fn for_bounds(paragraph: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a sentence goes on where Unicode would end it.
+/// Whether a sentence goes on where Unicode, or a mark before a small letter, would
+/// end it.
 fn joins(before: &str, after: &str) -> bool {
     let next = without_openers(after);
-    if next.starts_with(char::is_lowercase) {
+    let touches = !before.ends_with(char::is_whitespace) && !after.starts_with(char::is_whitespace);
+    let before = before.trim_end();
+    if next.starts_with(char::is_lowercase) && (touches || !ends_before_lower(before)) {
         return true;
     }
-    let before = before.trim_end();
     let Some(stem) = before.strip_suffix('.') else { return false };
-    let word = stem.rsplit(char::is_whitespace).next().unwrap_or_default();
-    let word = word.trim_start_matches(|char: char| !char.is_alphanumeric());
+    let word = last_word(stem);
     let next_word = next.split(|char: char| !char.is_alphanumeric()).next().unwrap_or_default();
     match abbreviation(word) {
         Some(Abbreviation::Inner) => true,
@@ -200,6 +236,32 @@ fn joins(before: &str, after: &str) -> bool {
         Some(Abbreviation::Numbered) => next.starts_with(char::is_numeric),
         None => is_ordinal(word, next) || (stem == word && is_number(word)),
     }
+}
+
+/// Whether a sentence may end so although a small letter follows, as where nothing is
+/// written in capitals.
+fn ends_before_lower(before: &str) -> bool {
+    match before.strip_suffix('.') {
+        None => before.ends_with('?') || before.ends_with('!') && !is_titled(before),
+        Some(stem) => {
+            let word = last_word(stem);
+            let is_word = word.chars().count() > 2 && word.chars().all(char::is_alphanumeric);
+            is_word && !is_shortened(word)
+        }
+    }
+}
+
+/// Whether an exclamation mark belongs to a name: `Yahoo! and others`.
+fn is_titled(before: &str) -> bool {
+    let word = last_word(before);
+    let mut letters = word.trim_end_matches('!').chars();
+    letters.next().is_some_and(char::is_uppercase) && letters.any(char::is_lowercase)
+}
+
+/// What stands behind the last space, without marks in front.
+fn last_word(text: &str) -> &str {
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    word.trim_start_matches(|char: char| !char.is_alphanumeric())
 }
 
 /// The text from its first word on.

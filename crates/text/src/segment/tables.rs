@@ -11,16 +11,33 @@ const INNER: &[&str] = &[
 /// Abbreviations that end a sentence if its next word is a common opener,
 /// sorted.
 const EITHER: &[&str] = &[
-    "Apr", "Assn", "Aug", "Ave", "Bldg", "Blvd", "Co", "Corp", "Dec", "Dept", "Dist", "Esq", "Feb",
-    "Fri", "Inc", "Jan", "Jr", "Jul", "Jun", "Ltd", "Mar", "Mio", "Mon", "Mrd", "Nov", "Oct",
-    "Okt", "Ph.D", "Rd", "Sept", "Sr", "Str", "Thu", "Tue", "Univ", "Wed", "al", "dept", "est",
-    "etc", "inc", "usw",
+    "Apr", "Assn", "Attn", "Aug", "Ave", "Bldg", "Blvd", "Calif", "Co", "Conn", "Corp", "Dec",
+    "Dept", "Dist", "Esq", "Feb", "Fla", "Fri", "Ft", "Inc", "Jan", "Jr", "Jul", "Jun", "La",
+    "Ltd", "Mar", "Mich", "Minn", "Mio", "Mon", "Mrd", "Nov", "Oct", "Okt", "Pa", "Ph.D", "Que",
+    "Rd", "Reps", "Sat", "Sept", "Sr", "Str", "Sun", "Tenn", "Thu", "Thur", "Thurs", "Tue", "Tues",
+    "Univ", "Va", "Wed", "al", "dept", "est", "etc", "inc", "usw",
 ];
 
 /// Abbreviations only before a number, sorted.
 const NUMBERED: &[&str] = &[
     "Abs", "Art", "Ch", "Eq", "Fig", "Figs", "No", "Nos", "Nr", "Sec", "Vol", "ch", "chap", "ext",
     "fig", "no", "nos", "p", "pp", "sec", "vol",
+];
+
+/// Abbreviations after which a small letter begins no sentence, beside those above,
+/// in lower case, sorted.
+const SHORTENED: &[&str] = &[
+    "abbr", "abs", "abt", "addl", "adj", "adv", "allg", "anon", "app", "arr", "assoc", "avg", "bes",
+    "betr", "bibl", "biog", "bspw", "bzgl", "cent", "cert", "chap", "cit", "comm", "comp", "compl",
+    "conc", "cont", "corp", "def", "dept", "dict", "dim", "dir", "div", "dom", "ebd", "eds", "einschl",
+    "elev", "engl", "entspr", "esp", "evtl", "exc", "exkl", "ext", "fem", "fig", "frz", "geb", "gegr",
+    "gem", "gen", "geog", "geol", "gest", "ggfs", "gov", "govt", "gram", "hist", "hrsg", "illus",
+    "incl", "inst", "intl", "intro", "jew", "lang", "lat", "lit", "masc", "math", "max", "mil", "min",
+    "mind", "misc", "mod", "mtl", "mus", "myth", "nat", "natl", "obj", "obs", "opp", "orig", "perf",
+    "pers", "phil", "phr", "poss", "prep", "prob", "prof", "pron", "prop", "pseud", "pub", "publ",
+    "rec", "ref", "refs", "reg", "rel", "repr", "resp", "rev", "röm", "sci", "sec", "ser", "sing",
+    "sog", "spec", "std", "sub", "suppl", "syn", "tech", "tel", "temp", "theol", "trans", "transl",
+    "univ", "usu", "usw", "var", "versch", "vgl", "vol", "vols", "vorm", "wiss", "yrs", "zus",
 ];
 
 /// Words that open sentences and are seldom names, sorted.
@@ -57,10 +74,37 @@ const FUSED: &[(&str, usize)] =
 /// What an apostrophe can split off a word.
 const CLITICS: &[&str] = &["d", "ll", "m", "re", "s", "ve"];
 
+/// Prefixes that a hyphen belongs to, with what is behind it, sorted.
+const PREFIXES: &[&str] = &[
+    "anti", "arch", "bi", "co", "counter", "e", "ex", "hyper", "inter", "intra", "mega", "mid",
+    "mis", "multi", "neo", "non", "over", "post", "pre", "pro", "pseudo", "psycho", "quasi", "re",
+    "semi", "socio", "sub", "trans", "tri", "ultra", "un",
+];
+
+/// Units that may touch their number, in lower case, sorted.
+const UNITS: &[&str] = &[
+    "am", "b", "bn", "cm", "days", "ft", "gb", "ghz", "hh", "hr", "hrs", "hz", "k", "kb", "kg",
+    "khz", "km", "kph", "kw", "kwh", "lb", "lbs", "m", "mb", "mg", "mhz", "min", "mins", "minutes",
+    "ml", "mm", "mph", "mw", "oz", "percent", "pm", "sec", "secs", "sqft", "tb", "yr", "yrs",
+];
+
+/// Endings of files, in lower case, sorted.
+const FILE_ENDINGS: &[&str] = &[
+    "avi", "bmp", "csv", "doc", "docx", "exe", "gif", "gz", "htm", "html", "jpeg", "jpg", "json",
+    "mov", "mp3", "mp4", "mpg", "pdf", "png", "ppt", "pptx", "rtf", "svg", "tar", "txt", "wav",
+    "xls", "xlsx", "xml", "zip",
+];
+
+/// Abbreviations with a slash, in lower case, sorted.
+const SLASHED: &[&str] = &["a/c", "b/c", "b/t", "i/o", "l/c", "n/a", "w/", "w/o", "w/out"];
+
+/// What may stand before a dollar sign as part of it, sorted.
+const DOLLARS: &[&str] = &["A", "AU", "C", "CA", "HK", "NZ", "S", "U", "US"];
+
 /// Faces that stay whole.
 const EMOTICONS: &[&str] = &[
-    "(:", ":'(", ":(", ":)", ":*", ":-(", ":-)", ":-/", ":-D", ":-P", ":/", ":D", ":P", ":|", ";)",
-    ";-)", "<3", "=)", "XD",
+    "(:", ":'(", ":(", ":)", ":*", ":-(", ":-)", ":-/", ":-D", ":-P", ":/", ":D", ":P", ":p", ":|",
+    ";)", ";-)", ";P", "<3", "=)", "=D", "XD", "^_^",
 ];
 
 /// Beginnings of addresses, in lower case.
@@ -94,6 +138,13 @@ pub(super) fn abbreviation(word: &str) -> Option<Abbreviation> {
     } else {
         has(NUMBERED).then_some(Abbreviation::Numbered)
     }
+}
+
+/// Whether the word, which has a dot behind it, may be an abbreviation if a small
+/// letter follows.
+pub(super) fn is_shortened(word: &str) -> bool {
+    abbreviation(word).is_some()
+        || SHORTENED.binary_search(&word.to_lowercase().as_str()).is_ok()
 }
 
 /// Whether the word is letters with dots between them, as "U.S".
@@ -130,6 +181,42 @@ pub(super) fn is_emoticon(word: &str) -> bool {
     EMOTICONS.contains(&word)
 }
 
+/// Where the face starts that a word ends with.
+pub(super) fn final_emoticon(word: &str) -> Option<usize> {
+    let faces = EMOTICONS.iter().filter(|face| !face.starts_with(char::is_alphanumeric));
+    let longest = faces.filter(|face| word.ends_with(**face)).map(|face| face.len()).max();
+    longest.map(|len| word.len() - len)
+}
+
+/// Whether the word, in whatever case, stands in a table of words in lower case.
+fn has_lower(table: &[&str], word: &str) -> bool {
+    let longest = table.iter().map(|entry| entry.len()).max().unwrap_or_default();
+    word.len() <= longest && table.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+}
+
+/// Whether a hyphen behind the word and what follows belong to it: `non-human`.
+pub(super) fn is_prefix(word: &str) -> bool {
+    has_lower(PREFIXES, word)
+}
+
+pub(super) fn is_unit(word: &str) -> bool {
+    has_lower(UNITS, word)
+}
+
+pub(super) fn is_file_ending(word: &str) -> bool {
+    has_lower(FILE_ENDINGS, word)
+}
+
+/// Whether it is an abbreviation with a slash: `w/o`.
+pub(super) fn is_slashed(word: &str) -> bool {
+    has_lower(SLASHED, word)
+}
+
+/// Whether the dollar sign behind the word is part of it: `US$`.
+pub(super) fn is_dollar(word: &str) -> bool {
+    DOLLARS.binary_search(&word).is_ok()
+}
+
 /// The length of the scheme an address starts with.
 pub(super) fn scheme(word: &str) -> Option<usize> {
     let starts = |scheme: &&&str| {
@@ -149,7 +236,8 @@ mod tests {
 
     #[test]
     fn tables_are_sorted() {
-        for table in [INNER, EITHER, NUMBERED, OPENERS, MONTHS] {
+        let lower = [PREFIXES, UNITS, FILE_ENDINGS, SLASHED, SHORTENED];
+        for table in [INNER, EITHER, NUMBERED, OPENERS, MONTHS, DOLLARS].into_iter().chain(lower) {
             let wrong = table.windows(2).find(|pair| pair[0] >= pair[1]);
             assert_eq!(wrong, None);
         }

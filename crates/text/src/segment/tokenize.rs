@@ -2,27 +2,39 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::tables::{self, Abbreviation};
+use super::{
+    numbers,
+    tables::{self, Abbreviation},
+    whole::{CLOSERS, whole},
+};
 
-const OPENERS: &[char] = &['(', '[', '{', '<', '"', '\'', '“', '„', '‘', '«'];
-const CLOSERS: &[char] = &[')', ']', '}', '>', '"', '\'', '”', '’', '»'];
-/// Marks that may stand behind an address without belonging to it.
-const STOPS: &[char] = &['.', ',', ';', ':', '!', '?', '…'];
 /// Marks of which a row is one token.
-const ROWS: &[char] = &['.', '-', '!', '?', '=', '*', '_', '~', '…', '`', '\'', '$', '<', '>'];
+const ROWS: &[char] =
+    &['.', '-', '!', '?', '=', '*', '_', '~', '…', '`', '\'', '’', '$', '<', '>', '+'];
 /// Marks of which any row is one token.
-const ENDS: &[char] = &['.', '!', '?'];
+const ENDS: &[char] = &['!', '?'];
 const APOSTROPHES: &[char] = &['\'', '’'];
 
-/// Byte ranges of the tokens of a sentence.
-pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
-    let ranges = Vec::with_capacity(text.len() / 5);
-    let mut tokens = Tokens { text, final_dot: final_dot(text), ranges, touching: 0, known: None };
+/// The tokens of a sentence.
+#[derive(Debug, Default)]
+pub(super) struct Tokenized {
+    /// Byte ranges.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// Numbers of the tokens that are one word with the token before, in order:
+    /// the `n't` of `don't`.
+    pub(super) joined: Vec<usize>,
+}
+
+/// The tokens of a sentence.
+pub(super) fn tokens(text: &str) -> Tokenized {
+    let found = Tokenized { ranges: Vec::with_capacity(text.len() / 5), ..Tokenized::default() };
+    let final_dot = final_dot(text);
+    let mut tokens = Tokens { text, final_dot, found, touching: 0, quoted: false, known: None };
     for stretch in text.split_whitespace() {
         let start = stretch.as_ptr() as usize - text.as_ptr() as usize;
         tokens.add_stretch(start..start + stretch.len());
     }
-    tokens.ranges
+    tokens.found
 }
 
 /// The dot that ends the sentence, if one does.
@@ -34,9 +46,11 @@ fn final_dot(text: &str) -> Option<usize> {
 struct Tokens<'a> {
     text: &'a str,
     final_dot: Option<usize>,
-    ranges: Vec<Range<usize>>,
-    /// The first of the ranges that touch each other and what comes next.
+    found: Tokenized,
+    /// The first of the tokens that touch each other and what comes next.
     touching: usize,
+    /// Whether a quotation by single marks is open.
+    quoted: bool,
     /// Where a token starts that is known to consist of one kind of characters.
     /// A long token is so not looked at again for each of its parts.
     known: Option<(usize, Kind)>,
@@ -47,11 +61,13 @@ struct Tokens<'a> {
 enum Kind {
     /// This mark.
     Mark(char),
-    /// Marks that end sentences.
+    /// Marks that end questions and exclamations.
     End,
     /// Digits, and marks between them.
     Number,
     Capital,
+    /// Nothing of all this.
+    Other,
 }
 
 impl Kind {
@@ -61,6 +77,7 @@ impl Kind {
             Kind::End => ENDS.contains(&char),
             Kind::Number => char.is_ascii_digit() || ".,:/".contains(char),
             Kind::Capital => char.is_uppercase(),
+            Kind::Other => false,
         }
     }
 
@@ -75,37 +92,62 @@ impl Kind {
 impl<'a> Tokens<'a> {
     /// Adds the tokens of a stretch without white space.
     fn add_stretch(&mut self, range: Range<usize>) {
-        self.touching = self.ranges.len();
+        self.touching = self.found.ranges.len();
         let Some(whole) = whole(&self.text[range.clone()]) else {
             return self.add_words(range);
         };
         let whole = range.start + whole.start..range.start + whole.end;
         self.add_words(range.start..whole.start);
-        self.touching = self.ranges.len();
-        self.ranges.push(whole.clone());
+        self.touching = self.found.ranges.len();
+        self.found.ranges.push(whole.clone());
         self.add_words(whole.end..range.end);
     }
 
     /// Adds the words of Unicode, some of them put together, others split.
     fn add_words(&mut self, range: Range<usize>) {
         let mut segments = self.text[range.clone()].split_word_bound_indices().peekable();
+        // What came before is part of the token that ends here.
+        let mut done = range.start;
         while let Some((at, segment)) = segments.next() {
             let at = range.start + at;
+            if at < done {
+                continue;
+            }
             let next = segments.peek().map_or("", |(_, next)| *next);
             let previous = self.previous();
             if Kind::of_row(segment).is_some_and(|kind| self.is_all(kind))
+                || (matches!(segment, "!" | "?") && previous == ".")
                 || (segment == "." && next != "." && self.takes_dot(previous, at))
+                || (segment == "$" && tables::is_dollar(previous))
             {
                 self.extend(segment.len());
+            } else if let Some(len) = self.separated(&self.text[..range.end], at) {
+                self.extend(len);
+                done = at + len;
             } else if let Some(kind) = self.infix(segment, next) {
-                self.extend(segment.len() + next.len());
+                let own = clitic_start(next).or_else(|| numbers::unit(next)).unwrap_or(next.len());
+                self.extend(segment.len() + own);
                 // What is added may be more than a number, as in "1/2nd".
-                self.known = self.known.filter(|_| next.chars().all(|char| kind.fits(char)));
+                self.known = self.known.filter(|_| next[..own].chars().all(|char| kind.fits(char)));
+                if own < next.len() {
+                    self.add_word(at + segment.len() + own, &next[own..]);
+                    self.join_last_if_clitic(&next[own..]);
+                }
                 segments.next();
             } else if is_clitic(previous, segment, next) {
-                self.ranges.push(at..at + segment.len() + next.len());
+                self.add_joined(at..at + segment.len() + next.len());
+                segments.next();
+            } else if self.is_genitive(previous, segment, next) {
+                self.add_joined(at..at + segment.len());
+            } else if previous.is_empty() && numbers::is_lead(segment, next) {
+                self.found.ranges.push(at..at + segment.len() + next.len());
                 segments.next();
             } else {
+                self.quoted = match segment {
+                    "'" | "‘" if previous.is_empty() => true,
+                    "'" | "’" => false,
+                    _ => self.quoted,
+                };
                 self.add_word(at, segment);
             }
         }
@@ -113,12 +155,12 @@ impl<'a> Tokens<'a> {
 
     /// The token that touches what comes next, or nothing.
     fn previous(&self) -> &'a str {
-        self.ranges[self.touching..].last().map_or("", |range| &self.text[range.clone()])
+        self.found.ranges[self.touching..].last().map_or("", |range| &self.text[range.clone()])
     }
 
     /// Whether the token that touches what comes next is all of this kind.
     fn is_all(&mut self, kind: Kind) -> bool {
-        let Some(start) = self.ranges[self.touching..].last().map(|range| range.start) else {
+        let Some(start) = self.found.ranges[self.touching..].last().map(|range| range.start) else {
             return false;
         };
         if self.known == Some((start, kind)) {
@@ -131,23 +173,57 @@ impl<'a> Tokens<'a> {
         all
     }
 
+    /// The length of what goes on in `text`, from a mark at `at` on, with the groups of
+    /// digits of a telephone number or a date whose first group is the last token.
+    fn separated(&self, text: &str, at: usize) -> Option<usize> {
+        if !matches!(text.as_bytes()[at], b'-' | b'/') {
+            return None;
+        }
+        let first = self.found.ranges[self.touching..].last()?;
+        let end = numbers::groups(&text[first.start..])?;
+        (first.end == at).then_some(first.start + end - at)
+    }
+
     /// Whether `segment` holds two parts together, and of which kind the first
-    /// is: `10:30`, `1/2`, `AT&T`.
+    /// is: `10:30`, `10/30`, `AT&T`, `non-human`.
     fn infix(&mut self, segment: &str, next: &str) -> Option<Kind> {
         let digit = |char: char| char.is_ascii_digit();
+        let previous = self.previous();
         let kind = match segment {
-            ":" | "/" if self.previous().ends_with(digit) && next.starts_with(digit) => {
+            ":" if previous.ends_with(digit) && next.starts_with(digit) => Kind::Number,
+            "/" if previous.ends_with(digit)
+                && next.starts_with(digit)
+                && !numbers::is_fraction(previous, next) =>
+            {
                 Kind::Number
             }
-            "&" if !next.is_empty() && next.chars().all(char::is_uppercase) => Kind::Capital,
+            "&" if previous.len() == 1 && next.len() == 1 => Kind::Other,
+            "&" if !next.is_empty() && is_capital(&next[..clitic_start(next).unwrap_or(next.len())]) => {
+                Kind::Capital
+            }
+            "-" if tables::is_prefix(previous) && next.starts_with(char::is_alphanumeric) => {
+                Kind::Other
+            }
             _ => return None,
         };
-        self.is_all(kind).then_some(kind)
+        (kind == Kind::Other || self.is_all(kind)).then_some(kind)
     }
 
     fn extend(&mut self, bytes: usize) {
-        if let Some(last) = self.ranges.last_mut() {
+        if let Some(last) = self.found.ranges.last_mut() {
             last.end += bytes;
+        }
+    }
+
+    /// Adds a token that is one word with the one before.
+    fn add_joined(&mut self, range: Range<usize>) {
+        self.found.joined.push(self.found.ranges.len());
+        self.found.ranges.push(range);
+    }
+
+    fn join_last_if_clitic(&mut self, word: &str) {
+        if word.starts_with(APOSTROPHES) {
+            self.found.joined.push(self.found.ranges.len() - 1);
         }
     }
 
@@ -161,23 +237,42 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Adds a word, split at its clitics: `it|'s`, `do|n't`, `can|not`.
+    /// Whether `segment` is the apostrophe of a plural's genitive, as in `the dogs'
+    /// tails`, and no quotation mark.
+    fn is_genitive(&self, word: &str, segment: &str, next: &str) -> bool {
+        let plural = word.len() > 2 && word.ends_with(['s', 'S']);
+        plural && matches!(segment, "'" | "’") && next.is_empty() && !self.quoted
+    }
+
+    /// Adds a word, split at its clitics, `it|'s`, `do|n't`, `can|not`, and before
+    /// its unit, `7|pm`.
     fn add_word(&mut self, at: usize, word: &str) {
-        let (first, mut end) = (self.ranges.len(), word.len());
+        let (first, mut end) = (self.found.ranges.len(), word.len());
         while let Some(cut) = clitic_start(&word[..end]) {
-            self.ranges.push(at + cut..at + end);
+            self.found.ranges.push(at + cut..at + end);
             end = cut;
         }
-        self.ranges.push(at..at + end);
-        self.ranges[first..].reverse();
+        let clitics = self.found.ranges.len() - first;
+        if let Some(cut) = numbers::unit(&word[..end]) {
+            self.found.ranges.push(at + cut..at + end);
+            end = cut;
+        }
+        self.found.ranges.push(at..at + end);
+        self.found.ranges[first..].reverse();
+        let last = self.found.ranges.len();
+        self.found.joined.extend(last - clitics..last);
     }
+}
+
+fn is_capital(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(char::is_uppercase)
 }
 
 /// Whether an apostrophe and `next` are a clitic of a word that does not hold
 /// them already, as in `1990's`.
 fn is_clitic(previous: &str, segment: &str, next: &str) -> bool {
     let word = previous.ends_with(|char: char| char.is_alphanumeric() || char == '.');
-    word && matches!(segment, "'" | "’") && tables::is_clitic(next)
+    word && matches!(segment, "'" | "’" | "`") && tables::is_clitic(next)
 }
 
 /// Where the last clitic of a word starts.
@@ -195,52 +290,12 @@ fn clitic_start(word: &str) -> Option<usize> {
     }
 }
 
-/// The part of a stretch that stays whole: an address, a hashtag, a handle, an
-/// emoticon.
-fn whole(stretch: &str) -> Option<Range<usize>> {
-    if tables::is_emoticon(stretch) {
-        return Some(0..stretch.len());
-    }
-    let core = stretch.trim_start_matches(OPENERS);
-    let start = stretch.len() - core.len();
-    let mut end =
-        core.trim_end_matches(|char| STOPS.contains(&char) || CLOSERS.contains(&char)).len();
-    let open = core[..end].matches('(').count() > core[..end].matches(')').count();
-    if open && core[end..].starts_with(')') {
-        end += 1; // the bracket was opened inside the address
-    }
-    let core = &core[..end];
-    let address = tables::scheme(core).is_some_and(|scheme| core.len() > scheme) || is_email(core);
-    let end = if address { Some(core.len()) } else { handle_end(core) };
-    end.map(|end| start..start + end)
-}
-
-fn is_email(text: &str) -> bool {
-    let Some((name, host)) = text.split_once('@') else { return false };
-    let name_char = |char: char| char.is_alphanumeric() || "._+-%".contains(char);
-    let label = |label: &str| {
-        !label.is_empty() && label.chars().all(|char| char.is_alphanumeric() || char == '-')
-    };
-    !name.is_empty()
-        && name.chars().all(name_char)
-        && host.contains('.')
-        && host.split('.').all(label)
-}
-
-/// The length of a hashtag or a handle.
-fn handle_end(text: &str) -> Option<usize> {
-    let name = text.strip_prefix(['#', '@'])?;
-    let end = name.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(name.len());
-    let named = name[..end].starts_with(|char: char| char.is_alphabetic() || char == '_');
-    named.then_some(end + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn split(text: &str) -> String {
-        tokens(text).into_iter().map(|range| &text[range]).collect::<Vec<_>>().join("|")
+        tokens(text).ranges.into_iter().map(|range| &text[range]).collect::<Vec<_>>().join("|")
     }
 
     fn check(cases: &[(&str, &str)]) {
@@ -276,7 +331,7 @@ mod tests {
         // Looked at anew for each part, these would take minutes.
         for (part, last) in [("=", "="), ("?!", "."), ("1/", "2"), ("A&", "B")] {
             let row = part.repeat(400_000) + last;
-            let found: Vec<_> = tokens(&row).into_iter().map(|range| range.len()).collect();
+            let found: Vec<_> = tokens(&row).ranges.into_iter().map(|range| range.len()).collect();
             assert_eq!(found, [row.len()], "{part}");
         }
         check(&[
