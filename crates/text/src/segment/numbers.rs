@@ -25,11 +25,11 @@ pub(super) fn groups(text: &str) -> Option<usize> {
 }
 
 /// Whether two numbers with a slash between them are a fraction or a span of years,
-/// not a date.
-pub(super) fn is_fraction(before: &str, after: &str) -> bool {
+/// not a date; `rest` is what touches the second.
+pub(super) fn is_fraction(before: &str, after: &str, rest: &str) -> bool {
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let single = before.len() == 1 && after.len() == 1;
-    is_number(before) && is_number(after) && (single || before.len() == 4)
+    is_number(before) && is_number(after) && (single || before.len() == 4) && !rest.starts_with('/')
 }
 
 /// Whether a mark and the word behind it, both at the start of a stretch, are one

@@ -3,9 +3,7 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::tables::{
-    Abbreviation, abbreviation, is_number, is_opener, is_ordinal, is_shortened,
-};
+use super::tables::{Abbreviation, abbreviation, is_number, is_opener, is_ordinal, is_shortened};
 
 /// Bytes after which a sentence of raw text without an end is ended.
 pub(crate) const LIMIT: usize = 64 << 10;
@@ -96,7 +94,7 @@ impl View<'_> {
         let paragraph = &self.text[range.clone()];
         let bounds = for_bounds(paragraph);
         let cut = |(at, piece)| Cut { rest: piece, at };
-        let mut pieces = bounds.split_sentence_bound_indices().flat_map(cut).peekable();
+        let mut pieces = Bounds { text: &bounds, at: 0 }.flat_map(cut).peekable();
         let mut start = 0;
         while let Some((at, piece)) = pieces.next() {
             let end = at + piece.len();
@@ -142,6 +140,31 @@ impl View<'_> {
     }
 }
 
+/// The sentences of Unicode. Only what may end one is looked at with all its rules.
+struct Bounds<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Bounds<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.text[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let may_end = |byte: &u8| matches!(byte, b'.' | b'!' | b'?') || !byte.is_ascii();
+        let stop = rest.bytes().position(|byte| may_end(&byte)).unwrap_or(rest.len());
+        // Nothing before the word that the mark belongs to has a say.
+        let word = memchr::memrchr(b' ', &rest.as_bytes()[..stop]).map_or(0, |space| space + 1);
+        let len = word + rest[word..].split_sentence_bounds().next().map_or(0, str::len);
+        let at = self.at;
+        self.at += len;
+        Some((at, &rest[..len]))
+    }
+}
+
 /// A sentence of Unicode, cut behind each full stop before a small letter that may
 /// end a sentence.
 struct Cut<'a> {
@@ -164,9 +187,7 @@ impl<'a> Iterator for Cut<'a> {
                 && ends_before_lower(&text[..=*stop])
         };
         let stop = memchr::memchr_iter(b'.', text.as_bytes()).find(ends);
-        let end = stop.map_or(text.len(), |stop| {
-            text.len() - text[stop + 1..].trim_start().len()
-        });
+        let end = stop.map_or(text.len(), |stop| text.len() - text[stop + 1..].trim_start().len());
         let at = self.at;
         self.at += end;
         self.rest = &text[end..];
@@ -271,10 +292,20 @@ fn without_openers(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn split(text: &str) -> Vec<&str> {
         window(text, LIMIT, Extent::Rest).sentences.into_iter().map(|range| &text[range]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_are_those_of_unicode(text in "[ a-cA-C0-9.!?,\"'()é。…\t]{0,60}|\\PC{0,60}") {
+            let own: Vec<_> = Bounds { text: &text, at: 0 }.collect();
+            prop_assert_eq!(own, text.split_sentence_bound_indices().collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -307,6 +338,10 @@ mod tests {
     fn lower_case_goes_on() {
         assert_eq!(split("“Stop!” she said. Done."), ["“Stop!” she said.", "Done."]);
         assert_eq!(split("你好。再见。"), ["你好。", "再见。"]);
+        assert_eq!(split("i went. it rained! why? so"), ["i went.", "it rained!", "why?", "so"]);
+        assert_eq!(split("approx. five of max. ten"), ["approx. five of max. ten"]);
+        assert_eq!(split("Not as popular as Yahoo! and AOL"), ["Not as popular as Yahoo! and AOL"]);
+        assert_eq!(split("see a.org/b?c=d now ... then"), ["see a.org/b?c=d now ... then"]);
     }
 
     #[test]

@@ -27,17 +27,18 @@ const NUMBERED: &[&str] = &[
 /// Abbreviations after which a small letter begins no sentence, beside those above,
 /// in lower case, sorted.
 const SHORTENED: &[&str] = &[
-    "abbr", "abs", "abt", "addl", "adj", "adv", "allg", "anon", "app", "arr", "assoc", "avg", "bes",
-    "betr", "bibl", "biog", "bspw", "bzgl", "cent", "cert", "chap", "cit", "comm", "comp", "compl",
-    "conc", "cont", "corp", "def", "dept", "dict", "dim", "dir", "div", "dom", "ebd", "eds", "einschl",
-    "elev", "engl", "entspr", "esp", "evtl", "exc", "exkl", "ext", "fem", "fig", "frz", "geb", "gegr",
-    "gem", "gen", "geog", "geol", "gest", "ggfs", "gov", "govt", "gram", "hist", "hrsg", "illus",
-    "incl", "inst", "intl", "intro", "jew", "lang", "lat", "lit", "masc", "math", "max", "mil", "min",
-    "mind", "misc", "mod", "mtl", "mus", "myth", "nat", "natl", "obj", "obs", "opp", "orig", "perf",
-    "pers", "phil", "phr", "poss", "prep", "prob", "prof", "pron", "prop", "pseud", "pub", "publ",
-    "rec", "ref", "refs", "reg", "rel", "repr", "resp", "rev", "röm", "sci", "sec", "ser", "sing",
-    "sog", "spec", "std", "sub", "suppl", "syn", "tech", "tel", "temp", "theol", "trans", "transl",
-    "univ", "usu", "usw", "var", "versch", "vgl", "vol", "vols", "vorm", "wiss", "yrs", "zus",
+    "abbr", "abs", "abt", "addl", "adj", "adv", "allg", "anon", "app", "arr", "assoc", "avg",
+    "bes", "betr", "bibl", "biog", "bspw", "bzgl", "cent", "cert", "chap", "cit", "comm", "comp",
+    "compl", "conc", "cont", "corp", "def", "dept", "dict", "dim", "dir", "div", "dom", "ebd",
+    "eds", "einschl", "elev", "engl", "entspr", "esp", "evtl", "exc", "exkl", "ext", "fem", "fig",
+    "frz", "geb", "gegr", "gem", "gen", "geog", "geol", "gest", "ggfs", "gov", "govt", "gram",
+    "hist", "hrsg", "illus", "incl", "inst", "intl", "intro", "jew", "lang", "lat", "lit", "masc",
+    "math", "max", "mil", "min", "mind", "misc", "mod", "mtl", "mus", "myth", "nat", "natl", "obj",
+    "obs", "opp", "orig", "perf", "pers", "phil", "phr", "poss", "prep", "prob", "prof", "pron",
+    "prop", "pseud", "pub", "publ", "rec", "ref", "refs", "reg", "rel", "repr", "resp", "rev",
+    "röm", "sci", "sec", "ser", "sing", "sog", "spec", "std", "sub", "suppl", "syn", "tech", "tel",
+    "temp", "theol", "trans", "transl", "univ", "usu", "usw", "var", "versch", "vgl", "vol",
+    "vols", "vorm", "wiss", "yrs", "zus",
 ];
 
 /// Words that open sentences and are seldom names, sorted.
@@ -143,8 +144,7 @@ pub(super) fn abbreviation(word: &str) -> Option<Abbreviation> {
 /// Whether the word, which has a dot behind it, may be an abbreviation if a small
 /// letter follows.
 pub(super) fn is_shortened(word: &str) -> bool {
-    abbreviation(word).is_some()
-        || SHORTENED.binary_search(&word.to_lowercase().as_str()).is_ok()
+    abbreviation(word).is_some() || SHORTENED.binary_search(&word.to_lowercase().as_str()).is_ok()
 }
 
 /// Whether the word is letters with dots between them, as "U.S".
@@ -227,6 +227,9 @@ pub(super) fn scheme(word: &str) -> Option<usize> {
 
 /// Where a word written as one falls into two.
 pub(super) fn fused(word: &str) -> Option<usize> {
+    if !(5..=6).contains(&word.len()) {
+        return None;
+    }
     FUSED.iter().find(|(fused, _)| fused.eq_ignore_ascii_case(word)).map(|(_, at)| *at)
 }
 

@@ -93,7 +93,18 @@ impl<'a> Tokens<'a> {
     /// Adds the tokens of a stretch without white space.
     fn add_stretch(&mut self, range: Range<usize>) {
         self.touching = self.found.ranges.len();
-        let Some(whole) = whole(&self.text[range.clone()]) else {
+        let stretch = &self.text[range.clone()];
+        if stretch.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return self.add_word(range.start, stretch);
+        }
+        if let Some(word) = stretch.strip_suffix(',')
+            && word.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && !word.is_empty()
+        {
+            self.add_word(range.start, word);
+            return self.found.ranges.push(range.end - 1..range.end);
+        }
+        let Some(whole) = whole(stretch) else {
             return self.add_words(range);
         };
         let whole = range.start + whole.start..range.start + whole.end;
@@ -124,7 +135,7 @@ impl<'a> Tokens<'a> {
             } else if let Some(len) = self.separated(&self.text[..range.end], at) {
                 self.extend(len);
                 done = at + len;
-            } else if let Some(kind) = self.infix(segment, next) {
+            } else if let Some(kind) = self.infix(at, segment, next) {
                 let own = clitic_start(next).or_else(|| numbers::unit(next)).unwrap_or(next.len());
                 self.extend(segment.len() + own);
                 // What is added may be more than a number, as in "1/2nd".
@@ -186,21 +197,23 @@ impl<'a> Tokens<'a> {
 
     /// Whether `segment` holds two parts together, and of which kind the first
     /// is: `10:30`, `10/30`, `AT&T`, `non-human`.
-    fn infix(&mut self, segment: &str, next: &str) -> Option<Kind> {
+    fn infix(&mut self, at: usize, segment: &str, next: &str) -> Option<Kind> {
         let digit = |char: char| char.is_ascii_digit();
         let previous = self.previous();
         let kind = match segment {
             ":" if previous.ends_with(digit) && next.starts_with(digit) => Kind::Number,
             "/" if previous.ends_with(digit)
                 && next.starts_with(digit)
-                && !numbers::is_fraction(previous, next) =>
+                && !numbers::is_fraction(previous, next, &self.text[at + 1 + next.len()..]) =>
             {
                 Kind::Number
             }
-            "&" if previous.len() == 1 && next.len() == 1 => Kind::Other,
-            "&" if !next.is_empty() && is_capital(&next[..clitic_start(next).unwrap_or(next.len())]) => {
+            "&" if !next.is_empty()
+                && is_capital(&next[..clitic_start(next).unwrap_or(next.len())]) =>
+            {
                 Kind::Capital
             }
+            "&" if previous.len() == 1 && next.len() == 1 => Kind::Other,
             "-" if tables::is_prefix(previous) && next.starts_with(char::is_alphanumeric) => {
                 Kind::Other
             }
@@ -247,6 +260,10 @@ impl<'a> Tokens<'a> {
     /// Adds a word, split at its clitics, `it|'s`, `do|n't`, `can|not`, and before
     /// its unit, `7|pm`.
     fn add_word(&mut self, at: usize, word: &str) {
+        let is_plain = word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if is_plain && tables::fused(word).is_none() {
+            return self.found.ranges.push(at..at + word.len());
+        }
         let (first, mut end) = (self.found.ranges.len(), word.len());
         while let Some(cut) = clitic_start(&word[..end]) {
             self.found.ranges.push(at + cut..at + end);
@@ -321,7 +338,10 @@ mod tests {
     fn numbers_stay_together() {
         check(&[
             ("At 10:30 it cost $1,234.50.", "At|10:30|it|cost|$|1,234.50|."),
-            ("Odds: 3/4, or 5%", "Odds|:|3/4|,|or|5|%"),
+            ("Odds: 3/4, or 5%", "Odds|:|3|/|4|,|or|5|%"),
+            ("On 9/11, or 4/26/2001, at 7:30pm", "On|9/11|,|or|4/26/2001|,|at|7:30|pm"),
+            ("Call +44 or 713-555-0199 (3-5 pm)", "Call|+44|or|713-555-0199|(|3|-|5|pm|)"),
+            ("It is 35mm, the 2nd, at .5 or US$5", "It|is|35|mm|,|the|2nd|,|at|.5|or|US$|5"),
             ("Am 3. Mai um 3. Dann", "Am|3.|Mai|um|3|.|Dann"),
         ]);
     }
@@ -329,7 +349,7 @@ mod tests {
     #[test]
     fn a_long_row_takes_linear_time() {
         // Looked at anew for each part, these would take minutes.
-        for (part, last) in [("=", "="), ("?!", "."), ("1/", "2"), ("A&", "B")] {
+        for (part, last) in [("=", "="), ("?!", "?"), ("1/", "2"), ("A&", "B")] {
             let row = part.repeat(400_000) + last;
             let found: Vec<_> = tokens(&row).ranges.into_iter().map(|range| range.len()).collect();
             assert_eq!(found, [row.len()], "{part}");
@@ -337,7 +357,7 @@ mod tests {
         check(&[
             ("==--==", "==|--|=="),
             ("1/2nd/3", "1/2nd|/|3"),
-            ("A&B:1/2", "A&B|:|1/2"),
+            ("A&B:10/2", "A&B|:|10/2"),
             ("A&B&c&D", "A&B|&|c|&|D"),
         ]);
     }
@@ -358,10 +378,23 @@ mod tests {
     fn contractions_are_split() {
         check(&[
             ("They're sure she'll can't.", "They|'re|sure|she|'ll|ca|n't|."),
-            ("It’s the ’90s", "It|’s|the|’|90s"),
+            ("It’s the ’90s", "It|’s|the|’90s"),
             ("I shouldn't've; cannot", "I|should|n't|'ve|;|can|not"),
+            ("the dogs' tails and 'the cats' tails", "the|dogs|'|tails|and|'|the|cats|'|tails"),
+            ("PG&E's q&a", "PG&E|'s|q&a"),
             ("the 1990's, O'Brien's, the U.S.'s", "the|1990|'s|,|O'Brien|'s|,|the|U.S.|'s"),
         ]);
+    }
+
+    #[test]
+    fn parts_of_one_word_are_known() {
+        let joined = |text: &str| {
+            let Tokenized { ranges, joined } = tokens(text);
+            joined.into_iter().map(|i| &text[ranges[i].clone()]).collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(joined("I shouldn't've; cannot"), "n't|'ve|not");
+        assert_eq!(joined("PG&E's dogs' 1990's 'dogs' 7pm's"), "'s|'|'s|'s");
+        assert_eq!(joined("self-made at 7pm, it is"), "");
     }
 
     #[test]
@@ -369,6 +402,12 @@ mod tests {
         check(&[
             ("(see https://a.org/b_(c)?d=1).", "(|see|https://a.org/b_(c)?d=1|)|."),
             ("Mail a.b+c@d-e.org, ok", "Mail|a.b+c@d-e.org|,|ok"),
+            ("see non-final_3.doc, or (b.pdf)", "see|non-final_3.doc|,|or|(|b.pdf|)"),
+            (
+                "Ann Lee@ACME, \"x\"<y@z.org>, great!:)",
+                "Ann|Lee@ACME|,|\"|x|\"|<|y@z.org|>|,|great|!|:)",
+            ),
+            ("non-human, e-mail, self-made w/o", "non-human|,|e-mail|,|self|-|made|w/o"),
             ("#tag_1! @me's #1", "#tag_1|!|@me|'s|#|1"),
             ("fine :-) www.x.de", "fine|:-)|www.x.de"),
             ("www.", "www|."),

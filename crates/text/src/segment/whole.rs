@@ -34,7 +34,8 @@ pub(super) fn whole(stretch: &str) -> Option<Range<usize>> {
         return Some(start + mail.start..start + mail.end);
     }
     let face = tables::final_emoticon(stretch)?;
-    stretch[..face].ends_with(char::is_alphanumeric).then_some(face..stretch.len())
+    let before = |char: char| char.is_alphanumeric() || "!?.,".contains(char);
+    stretch[..face].ends_with(before).then_some(face..stretch.len())
 }
 
 /// The e-mail address in a stretch; its host may lack a dot, as within a company.
