@@ -37,7 +37,7 @@ const BYTES_A_TOKEN: usize = 16;
 
 /// What the reading thread tells.
 enum Item {
-    Sentence(Sentence),
+    Sentence(Box<Sentence>),
     EndOfFile(Warnings),
 }
 
@@ -106,7 +106,7 @@ impl Input {
                     self.ahead.give(sentence.text().len());
                     size += sentence.len().max(sentence.text().len() / BYTES_A_TOKEN).max(1);
                     deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-                    window.push(sentence);
+                    window.push(*sentence);
                 }
                 Ok(Item::EndOfFile(warnings)) => {
                     self.lossy += warnings.lossy;
@@ -198,7 +198,7 @@ fn read_one(file: &Path, index: usize, options: &ReadOptions, to: &Ahead) -> Res
     for sentence in &mut sentences {
         match sentence {
             Ok(sentence) => {
-                if !to.send(Ok(Item::Sentence(sentence))) {
+                if !to.send(Ok(Item::Sentence(Box::new(sentence)))) {
                     return Ok(());
                 }
             }

@@ -1,6 +1,7 @@
 //! Scores by name, and what is asked of them.
 
 mod metric;
+mod raw;
 mod translations;
 
 use glossator::{
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::{
     metric::{Bound, Metric},
+    raw::Raw,
     translations::{Row, Translations},
 };
 
@@ -24,6 +26,8 @@ pub enum Scores {
     Text(TextScore),
     /// How near translations are to references.
     Translations(Translations),
+    /// How well raw text is split.
+    Raw(Raw),
 }
 
 impl Scores {
@@ -33,6 +37,7 @@ impl Scores {
             Self::Labels(scorer) => metric.of_labels(&scorer.report()),
             Self::Text(score) => metric.of_text(score),
             Self::Translations(scores) => scores.get(metric),
+            Self::Raw(scores) => scores.get(metric),
         }
     }
 
@@ -42,6 +47,7 @@ impl Scores {
             Self::Labels(scorer) => scorer.report().to_string(),
             Self::Text(score) => score.to_string(),
             Self::Translations(scores) => scores.table(),
+            Self::Raw(scores) => scores.table(),
         }
     }
 
@@ -49,7 +55,9 @@ impl Scores {
     pub fn line(&self, metric: Metric) -> String {
         let value = self.get(metric).map(|value| metric.show(value)).unwrap_or_default();
         match self {
-            Self::Labels(_) | Self::Translations(_) => format!("{metric:10} {value:>6}\n"),
+            Self::Labels(_) | Self::Translations(_) | Self::Raw(_) => {
+                format!("{metric:10} {value:>6}\n")
+            }
             Self::Text(_) => format!("{metric:18}  {value}\n"),
         }
     }
@@ -60,6 +68,7 @@ impl Scores {
             Self::Labels(scorer) => scorer.to_json(),
             Self::Text(score) => Value::Object(text_to_json(score)),
             Self::Translations(scores) => scores.to_json(),
+            Self::Raw(scores) => scores.to_json(),
         }
     }
 }

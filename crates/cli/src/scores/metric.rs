@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use glossator::{TextScore, training::metric::Report};
 
-/// A number of a report on labels or of translations, 0 to 100, or of a language
+/// A number of a report on labels, of translations or of raw text, 0 to 100, or of a language
 /// model's score of a text, as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -23,6 +23,10 @@ pub enum Metric {
     Chrf,
     ChrfPlusPlus,
     Ter,
+    Tokens,
+    Words,
+    Sentences,
+    Labels,
 }
 
 impl Metric {
@@ -31,7 +35,9 @@ impl Metric {
     /// Those of a text.
     pub const OF_TEXT: &[Metric] = Metric::ALL.split_at(6).1.split_at(5).0;
     /// Those of translations.
-    pub const OF_TRANSLATIONS: &[Metric] = Metric::ALL.split_at(11).1;
+    pub const OF_TRANSLATIONS: &[Metric] = Metric::ALL.split_at(11).1.split_at(4).0;
+    /// Those of raw text, split here.
+    pub const OF_RAW_TEXT: &[Metric] = Metric::ALL.split_at(15).1;
 
     pub const ALL: &[Metric] = &[
         Metric::Accuracy,
@@ -49,6 +55,10 @@ impl Metric {
         Metric::Chrf,
         Metric::ChrfPlusPlus,
         Metric::Ter,
+        Metric::Tokens,
+        Metric::Words,
+        Metric::Sentences,
+        Metric::Labels,
     ];
 
     /// Its name on the command line.
@@ -69,6 +79,10 @@ impl Metric {
             Metric::Chrf => "chrf",
             Metric::ChrfPlusPlus => "chrf++",
             Metric::Ter => "ter",
+            Metric::Tokens => "tokens",
+            Metric::Words => "words",
+            Metric::Sentences => "sentences",
+            Metric::Labels => "labels",
         }
     }
 
@@ -178,7 +192,8 @@ mod tests {
 
     #[test]
     fn every_metric_is_of_one_kind() {
-        let kinds = [Metric::OF_LABELS, Metric::OF_TEXT, Metric::OF_TRANSLATIONS];
+        let kinds =
+            [Metric::OF_LABELS, Metric::OF_TEXT, Metric::OF_TRANSLATIONS, Metric::OF_RAW_TEXT];
         assert_eq!(kinds.concat(), Metric::ALL);
         for metric in Metric::OF_TRANSLATIONS {
             assert!(translation::by_name(metric.name()).is_some(), "{metric}");

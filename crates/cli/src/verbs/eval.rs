@@ -1,6 +1,7 @@
 //! `gloss eval`: scores a model, or a file.
 
 mod labels;
+mod raw;
 mod text;
 mod translations;
 
@@ -25,6 +26,7 @@ Examples:
   gloss eval -m ./my-tagger test.conllu
   gloss eval -m en-ner --columns token,ner --json test.tsv
   gloss eval -m ./my-tagger --min f1=90 test.conllu
+  gloss eval --raw -m ./my-tagger --min sentences=80 test.conllu
   gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos
   gloss eval --hypotheses lines.de --references gold.de --metric bleu,chrf
   gloss eval --hypotheses new.de --compare old.de --references gold.de
@@ -39,7 +41,9 @@ const WINDOW: usize = 1 << 16;
 ///
 /// A tagger is scored on files with a gold column, a language model on raw
 /// text, of which every line is a document; blank lines do not count; a
-/// translator on lines whose translations are in the references. A file is
+/// translator on lines whose translations are in the references. With --raw the
+/// raw text of a treebank is split here, and scored as the CoNLL 2018 shared task
+/// does; a model is not needed. A file is
 /// scored against another one as labels, if --layer names a column, else as
 /// translations, line by line.
 #[derive(clap::Args)]
@@ -66,12 +70,17 @@ pub struct Args {
     /// Compare translations in lower case
     #[arg(long, requires = "references", conflicts_with = "layer")]
     lowercase: bool,
+    /// Split the raw text of CoNLL-U files, and score tokens, words, sentences, and the
+    /// labels of a model, if one is named
+    #[arg(long, conflicts_with_all = ["hypotheses", "references", "by"])]
+    raw: bool,
     /// Column to compare: ner, upos, … [default: the model's layer]
     #[arg(long, value_name = "LAYER")]
     layer: Option<String>,
     /// Print these numbers only: accuracy, precision, recall, f1, span-f1,
     /// macro-f1; of a language model bits-per-character, nats-per-character,
-    /// perplexity, characters, unknown; of translations bleu, chrf, chrf++, ter
+    /// perplexity, characters, unknown; of translations bleu, chrf, chrf++, ter;
+    /// of raw text tokens, words, sentences, labels (F1)
     #[arg(long, value_name = "METRICS", value_delimiter = ',', value_parser = named(Metric::ALL, Metric::name), hide_possible_values = true)]
     metric: Vec<Metric>,
     /// Print a row for each: bits per character, characters, unknown ones,
@@ -135,6 +144,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
 }
 
 fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
+    if args.raw {
+        return Ok(Scores::Raw(raw::score(args, log)?));
+    }
     match (&args.hypotheses, &args.layer, &args.references[..]) {
         (Some(hypotheses), Some(_), [references]) => {
             return Ok(Scores::Labels(labels::compare(args, hypotheses, references, log)?));

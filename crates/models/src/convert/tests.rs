@@ -135,8 +135,7 @@ impl Golden {
                     sentences.iter().for_each(|sentence| sentence.check(&tagger, name));
                 }
                 Model::LanguageModel { vectors, perplexity } => {
-                    let model =
-                        LanguageModel::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    let model = LanguageModel::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
                     self.check_vectors(name, &model, vectors);
                     let texts = ["The cat sat.", "Zoë said: to be"];
                     for (text, want) in texts.iter().zip(perplexity.iter().flatten()) {

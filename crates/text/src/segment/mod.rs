@@ -5,6 +5,7 @@
 //! contractions. A blank line always ends a sentence, a single newline never.
 
 mod numbers;
+pub mod score;
 mod split;
 mod tables;
 mod tokenize;

@@ -108,9 +108,10 @@ fn asks_for_spans(args: &Args) -> bool {
 fn refuse_text(args: &Args) -> Result<(), Usage> {
     if let Some(metric) = args.metrics().find(|metric| !Metric::OF_LABELS.contains(metric)) {
         let known = Metric::names(Metric::OF_LABELS);
-        let whose = match Metric::OF_TEXT.contains(&metric) {
-            true => "a language model",
-            false => "translations",
+        let whose = match metric {
+            _ if Metric::OF_TEXT.contains(&metric) => "a language model",
+            _ if Metric::OF_RAW_TEXT.contains(&metric) => "raw text (--raw)",
+            _ => "translations",
         };
         return Err(Usage(format!("{metric}: of {whose} only; labels have {known}")));
     }

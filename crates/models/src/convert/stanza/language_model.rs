@@ -30,8 +30,7 @@ pub(super) fn draft(source: &Source<'_>, root: Value<'_>) -> Result<Draft> {
     }
     let learned_state = first_states(source, &tensors, "charlstm", &stack, &mut weights)?;
     // The unknown character is number 0 here.
-    let order: Vec<_> =
-        [UNKNOWN, PADDING].into_iter().chain(2..items.len()).map(Some).collect();
+    let order: Vec<_> = [UNKNOWN, PADDING].into_iter().chain(2..items.len()).map(Some).collect();
     let mut dictionary = Dictionary::with_unknown();
     for (place, item) in order.iter().flatten().map(|place| (*place, &items[*place])).skip(1) {
         match dictionary.get(item).is_none() {

@@ -19,7 +19,11 @@ const NAMED: [(&[&str], &str); 3] = [
 ];
 
 /// The other files of a tagger: those that were given, else those its settings name.
-pub(super) fn files(source: &Source<'_>, root: Value<'_>, options: &ConvertOptions) -> Vec<PathBuf> {
+pub(super) fn files(
+    source: &Source<'_>,
+    root: Value<'_>,
+    options: &ConvertOptions,
+) -> Vec<PathBuf> {
     if !options.others.is_empty() {
         return options.others.clone();
     }
@@ -65,9 +69,9 @@ impl Parts {
                 Some(Kind::LanguageModel(root)) => parts.add(&source, root)?,
                 Some(Kind::Vectors(root)) => parts.vectors = Some(vectors(&source, root)?),
                 _ => {
-                    return Err(source.problem(
-                        "it is neither a language model nor word vectors of Stanza",
-                    ));
+                    return Err(
+                        source.problem("it is neither a language model nor word vectors of Stanza")
+                    );
                 }
             }
         }
@@ -106,9 +110,7 @@ fn vectors(source: &Source<'_>, root: Value<'_>) -> Result<Vectors> {
     };
     match shape[..] {
         [rows, dim] if rows == words.len() && dim > 0 => Ok(Vectors { words, dim, values }),
-        _ => Err(source.problem(format!(
-            "it has {} words, but vectors of the shape {shape:?}",
-            words.len()
-        ))),
+        _ => Err(source
+            .problem(format!("it has {} words, but vectors of the shape {shape:?}", words.len()))),
     }
 }

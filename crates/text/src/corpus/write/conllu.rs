@@ -1,4 +1,5 @@
 use std::io;
+use std::ops::Range;
 
 use super::{Render, cell, on_one_line};
 use crate::corpus::conllu::{COLUMNS, MISC};
@@ -88,13 +89,19 @@ fn write(sentence: &Sentence, out: &mut String) {
     if sentence.is_empty() {
         return;
     }
-    let misc = (0..sentence.len())
-        .map(|i| if space_after(sentence, i) { "_" } else { "SpaceAfter=No" }.to_owned());
+    let misc = (0..sentence.len()).map(|i| {
+        let is_inner = end_of_word(sentence, i) > i + 1 || sentence.is_joined(i);
+        if is_inner || space_after(sentence, i) { "_" } else { "SpaceAfter=No" }.to_owned()
+    });
     let edits = cells(sentence, misc.clone().collect());
     out.push_str("# text = ");
     out.push_str(&on_one_line(sentence.text()));
     out.push('\n');
     for (i, (token, misc)) in sentence.tokens().zip(misc).enumerate() {
+        let end = end_of_word(sentence, i);
+        if end > i + 1 && !sentence.is_joined(i) {
+            write_range(sentence, i..end, out);
+        }
         let mut row = COLUMNS.map(|_| "_".to_owned());
         row[0] = (i + 1).to_string();
         row[1] = on_one_line(token).into_owned();
@@ -105,6 +112,24 @@ fn write(sentence: &Sentence, out: &mut String) {
         out.push_str(&row.join("\t"));
         out.push('\n');
     }
+    out.push('\n');
+}
+
+/// The token behind the last one that is one word with token `i`.
+fn end_of_word(sentence: &Sentence, i: usize) -> usize {
+    (i + 1..sentence.len()).find(|next| !sentence.is_joined(*next)).unwrap_or(sentence.len())
+}
+
+/// The line of a multiword token.
+fn write_range(sentence: &Sentence, tokens: Range<usize>, out: &mut String) {
+    let mut row = COLUMNS.map(|_| "_");
+    let id = format!("{}-{}", tokens.start + 1, tokens.end);
+    let form = on_one_line(&sentence.text()[sentence.bytes_of(&tokens)]).into_owned();
+    (row[0], row[1]) = (&id, &form);
+    if !space_after(sentence, tokens.end - 1) {
+        row[MISC] = "SpaceAfter=No";
+    }
+    out.push_str(&row.join("\t"));
     out.push('\n');
 }
 

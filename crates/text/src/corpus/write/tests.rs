@@ -246,7 +246,10 @@ fn other_sources_make_new_rows() {
     assert!(named.starts_with("_\tIt\t_\nb c\t's\t_\n"), "{named}");
     let conllu = written(OutputFormat::Conllu, &sentences);
     assert!(
-        conllu.starts_with("# text = It's red.\n1\tIt\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No|NER=O\n"),
+        conllu.starts_with(
+            "# text = It's red.\n1-2\tIt's\t_\t_\t_\t_\t_\t_\t_\t_\n\
+             1\tIt\t_\t_\t_\t_\t_\t_\t_\tNER=O\n2\t's\t_\tb c\t_\t_\t_\t_\t_\tNER=O\n"
+        ),
         "{conllu}"
     );
     let back = all(Format::Conllu, &conllu);
