@@ -10,6 +10,7 @@ mod split;
 mod tables;
 mod tokenize;
 mod whole;
+mod words;
 
 use std::ops::Range;
 

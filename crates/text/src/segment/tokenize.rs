@@ -1,11 +1,10 @@
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation;
-
 use super::{
     numbers,
     tables::{self, Abbreviation},
     whole::{CLOSERS, whole},
+    words::Words,
 };
 
 /// Marks of which a row is one token.
@@ -116,7 +115,7 @@ impl<'a> Tokens<'a> {
 
     /// Adds the words of Unicode, some of them put together, others split.
     fn add_words(&mut self, range: Range<usize>) {
-        let mut segments = self.text[range.clone()].split_word_bound_indices().peekable();
+        let mut segments = Words::of(&self.text[range.clone()]).peekable();
         // What came before is part of the token that ends here.
         let mut done = range.start;
         while let Some((at, segment)) = segments.next() {
@@ -329,7 +328,8 @@ mod tests {
             ("Wait... what--no!!!", "Wait|...|what|--|no|!!!"),
             ("``$$$ ran''.", "``|$$$|ran|''|."),
             ("a\u{a0}b\u{200b}", "a|b|\u{200b}"),
-            ("你好👩‍👩‍👧", "你|好|👩‍👩‍👧"),
+            ("你好👩‍👩‍👧世界。", "你好|👩‍👩‍👧|世界|。"),
+            ("ฉันกินข้าว ok", "ฉัน|กิน|ข้าว|ok"),
             ("", ""),
         ]);
     }
@@ -360,6 +360,15 @@ mod tests {
             ("A&B:10/2", "A&B|:|10/2"),
             ("A&B&c&D", "A&B|&|c|&|D"),
         ]);
+    }
+
+    #[test]
+    fn a_long_text_without_spaces_takes_linear_time() {
+        // Looked at anew for each word, these would take hours.
+        for text in ["我們喜歡讀書", "ฉันกินข้าว"] {
+            let long = text.repeat(30_000);
+            assert!(tokens(&long).ranges.len() > 60_000);
+        }
     }
 
     #[test]
