@@ -78,3 +78,56 @@ fn what_cannot_be_converted_is_refused_and_leaves_nothing() {
     folder.gloss(&["embed", "-q", "-m", "./vectors", "--to", "jsonl", "words.tokens"]).ok();
     folder.gloss(&["generate", "-q", "-m", "./vectors"]).fails(4);
 }
+
+const TAGGED: &str = "\
+Ada\tPROPN\tI-PER
+Lund\tPROPN\tI-PER
+slept\tVERB\tO
+
+Turin\tPROPN\tB-LOC
+";
+
+#[test]
+fn a_corpus_becomes_one_of_another_format() {
+    let folder = Folder::new().with("a.tsv", TAGGED);
+    let columns = ["--columns", "token,pos,ner", "a.tsv"];
+    let convert = |more: &[&str]| folder.gloss(&[&["convert"], more, &columns].concat());
+    // The tags are neither IOB1 nor IOB2.
+    let error = convert(&["--to", "conllu"]).fails(3);
+    assert!(error.contains("a.tsv:1:") && error.contains("--repair"), "{error}");
+    let conllu = convert(&["--to", "conllu", "--repair"]).ok();
+    assert!(conllu.contains("1\tAda\t_\t_\t_\t_\t_\t_\t_\tPOS=PROPN|NER=B-PER\n"), "{conllu}");
+    let jsonl = convert(&["--to", "jsonl", "--repair", "--layers", "ner"]).objects();
+    assert_eq!(jsonl[0]["spans"][0]["text"], "Ada Lund");
+    assert_eq!(jsonl[1]["spans"][0]["label"], "LOC");
+    // There and back, byte for byte.
+    let folder = Folder::new().with("a.conllu", &conllu);
+    let there = folder.gloss(&["convert", "--to", "jsonl", "a.conllu"]).ok();
+    let back = folder.pipe(&["convert", "--from", "jsonl", "--to", "conllu"], &there);
+    let ner = |text: &str| text.matches("NER=B-PER").count() + text.matches("NER=I-PER").count();
+    assert_eq!(ner(&back.ok()), 2);
+    let lines = folder.gloss(&["convert", "--to", "tokens", "a.conllu"]).ok();
+    assert_eq!(lines, "Ada Lund slept\nTurin\n");
+}
+
+#[test]
+fn what_cannot_be_converted_is_misuse() {
+    let folder = Folder::new().with("a.tsv", TAGGED);
+    folder.gloss(&["convert", "a.tsv"]).fails(2);
+    folder
+        .gloss(&[
+            "convert",
+            "--to",
+            "jsonl",
+            "--layers",
+            "x",
+            "--columns",
+            "token,pos,ner",
+            "a.tsv",
+        ])
+        .fails(2);
+    folder.gloss(&["convert", "--repair", "a.tsv", "-o", "b"]).fails(2);
+    folder.gloss(&["convert", "--to", "jsonl", "--without-quirks", "a.tsv"]).fails(2);
+    folder.gloss(&["convert", "--to", "nothing", "a.tsv"]).fails(2);
+    folder.gloss(&["convert", "--to", "jsonl", "absent.tsv"]).fails(5);
+}

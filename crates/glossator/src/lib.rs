@@ -37,8 +37,8 @@ pub use glossator_models::{
     TranslationScore, Translator, TranslatorConfig,
 };
 pub use glossator_text::{
-    Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Span, SpanRef,
-    corpus, raw, segment, tags,
+    Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Source, Span,
+    SpanRef, corpus, raw, segment, tags,
 };
 
 /// Finding and inspecting models.

@@ -97,6 +97,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error about a token, with the place it was read from.
+    pub fn in_token(sentence: &Sentence, token: usize, problem: String) -> Self {
+        match sentence.token_place(token) {
+            Some((path, line)) => Self::Data { path: path.to_owned(), line: Some(line), problem },
+            None => Self::in_sentence(sentence, problem),
+        }
+    }
+
     /// An error about the data of a sentence, with the place it was read from.
     pub fn in_sentence(sentence: &Sentence, problem: String) -> Self {
         let place = sentence.place();
