@@ -65,6 +65,29 @@ fn a_file_is_scored_against_another() {
 }
 
 #[test]
+fn a_baseline_is_tested_against_and_confusions_are_counted() {
+    let gold = "a\tX\n\nb\tY\nc\tX\n\n";
+    let folder = Folder::new()
+        .with("gold.tsv", gold)
+        .with("old.tsv", gold.replace("b\tY", "b\tX"))
+        .with("new.tsv", gold);
+    let eval = |more: &[&str]| {
+        let files = ["--references", "gold.tsv", "--layer", "pos", "--columns", "token,pos"];
+        folder.gloss(&[&["eval"], &files[..], more].concat())
+    };
+    let files = ["--hypotheses", "new.tsv", "--compare", "old.tsv"];
+    let table = eval(&files).ok();
+    assert!(
+        table.contains("accuracy 100.00 ± ") && table.contains("baseline 66.67, p = "),
+        "{table}"
+    );
+    let json = eval(&["--hypotheses", "old.tsv", "--confusion", "--json"]).objects().remove(0);
+    assert_eq!(json["confusions"][0]["gold"], "Y");
+    assert!(json["interval"]["half_width"].as_f64() > Some(0.0), "{json}");
+    eval(&["--hypotheses", "new.tsv", "--compare", "absent.tsv"]).fails(5);
+}
+
+#[test]
 fn labels_of_words_have_an_accuracy() {
     let folder = Folder::new().with("a.conllu", corpus::conllu());
     let args = ["eval", "--hypotheses", "a.conllu", "--references", "a.conllu", "--layer", "upos"];

@@ -199,3 +199,48 @@ fn nothing_gives_nothing_and_empty_lines_stay() {
     let args = ["tag", "-q", "-m", &models.upos(), "--from", "lines"];
     assert_eq!(folder.pipe(&args, "left\n\nleft\n").ok().lines().count(), 3);
 }
+
+#[test]
+fn labels_keep_to_what_is_known() {
+    let models = models();
+    let folder = models.folder();
+    let text = "Nora visited Turin .\nLindholm left Riga .\n";
+    let tag = |more: &[&str]| {
+        let args =
+            ["tag", "-q", "--from", "tokens", "--to", "jsonl", "--scores", "-m", &models.ner()];
+        folder.pipe(&[&args[..], more].concat(), text)
+    };
+    let labels = |objects: &[serde_json::Value]| -> Vec<String> {
+        let spans = objects.iter().flat_map(|object| object["spans"].as_array().unwrap());
+        spans
+            .map(|span| {
+                format!("{}/{}", span["text"].as_str().unwrap(), span["label"].as_str().unwrap())
+            })
+            .collect()
+    };
+    let free = labels(&tag(&[]).objects());
+    assert!(free.contains(&"Turin/LOC".to_owned()), "{free:?}");
+    let none = labels(&tag(&["--forbid", "LOC"]).objects());
+    assert!(none.iter().all(|label| !label.ends_with("/LOC")), "{none:?}");
+    assert!(labels(&tag(&["--forbid", "LOC,PER"]).objects()).is_empty());
+    std::fs::write(folder.path("phrases.tsv"), "LOC\tNora visited\t500\n").unwrap();
+    let raised = tag(&["--gazetteer", "phrases.tsv"]).objects();
+    assert_eq!(labels(&raised)[0], "Nora visited/LOC");
+    assert!(raised[0]["spans"][0]["score"].as_f64() > Some(0.99));
+    assert!(tag(&["--forbid", "XYZ"]).fails(2).contains("`XYZ` is no label"));
+    std::fs::write(folder.path("bad.tsv"), "LOC Nora\n").unwrap();
+    assert!(tag(&["--gazetteer", "bad.tsv"]).fails(3).contains("bad.tsv:1: "));
+    // Some tokens are labelled already.
+    let rows = "Nora\t_\nvisited\tB-PER\nTurin\tI-PER\n.\t_\n";
+    let fixed = |rows: &str| {
+        let args = ["tag", "-q", "--from", "conll", "--columns", "token,known", "--to", "jsonl"];
+        folder.pipe(&[&args[..], &["--fix", "known", "-m", &models.ner()]].concat(), rows)
+    };
+    assert!(labels(&fixed(rows).objects()).contains(&"visited Turin/PER".to_owned()));
+    let error = fixed("Nora\tI-PER\nvisited\tO\n").fails(3);
+    assert!(error.contains("no labels keep to the constraints"), "{error}");
+    assert!(fixed("Nora\tB-XYZ\n").fails(3).contains("`B-XYZ`"));
+    let no_column = folder
+        .pipe(&["tag", "-q", "--from", "lines", "--fix", "known", "-m", &models.ner()], "a b\n");
+    assert!(no_column.fails(3).contains("no column `known`"));
+}

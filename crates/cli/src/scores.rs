@@ -8,7 +8,10 @@ use glossator::{
     Error, Sentence, TextScore,
     errors::TrainingError,
     tags::{self, Scheme},
-    training::metric::{AccuracyScorer, Report, SpanScorer},
+    training::metric::{
+        AccuracyScorer, Comparison, Confusion, F1, Interval, Report, Resampling, Sampler,
+        SpanScorer, Statistics,
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -21,7 +24,7 @@ pub use self::{
 /// What was found out.
 pub enum Scores {
     /// How well labels agree.
-    Labels(Scorer),
+    Labels(Labels),
     /// How well a language model predicts a text.
     Text(TextScore),
     /// How near translations are to references.
@@ -34,7 +37,7 @@ impl Scores {
     /// The value of a metric, if it is one of these.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match self {
-            Self::Labels(scorer) => metric.of_labels(&scorer.report()),
+            Self::Labels(labels) => metric.of_labels(&labels.report),
             Self::Text(score) => metric.of_text(score),
             Self::Translations(scores) => scores.get(metric),
             Self::Raw(scores) => scores.get(metric),
@@ -44,7 +47,7 @@ impl Scores {
     /// All numbers, for reading.
     pub fn table(&self) -> String {
         match self {
-            Self::Labels(scorer) => scorer.report().to_string(),
+            Self::Labels(labels) => labels.table(),
             Self::Text(score) => score.to_string(),
             Self::Translations(scores) => scores.table(),
             Self::Raw(scores) => scores.table(),
@@ -65,7 +68,7 @@ impl Scores {
     /// All numbers as JSON.
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Labels(scorer) => scorer.to_json(),
+            Self::Labels(labels) => labels.to_json(),
             Self::Text(score) => Value::Object(text_to_json(score)),
             Self::Translations(scores) => scores.to_json(),
             Self::Raw(scores) => scores.to_json(),
@@ -122,15 +125,93 @@ impl Scorer {
         }
     }
 
-    /// The report as JSON: all metrics, the counts and the classes.
+    fn statistics(&self) -> Statistics {
+        match self {
+            Self::Spans(scorer) => scorer.statistics(),
+            Self::Words(scorer) => scorer.statistics(),
+        }
+    }
+
+    fn confusions(&self) -> Vec<Confusion> {
+        match self {
+            Self::Spans(scorer) => scorer.confusions(),
+            Self::Words(scorer) => scorer.confusions(),
+        }
+    }
+}
+
+/// Most confusions of a table.
+const MOST_CONFUSIONS: usize = 30;
+
+/// How well labels agree.
+pub struct Labels {
+    report: Report,
+    is_spans: bool,
+    /// Of micro-averaged F1, which is the accuracy of words.
+    interval: Interval,
+    comparison: Option<Comparison>,
+    /// What was taken for what, if it was asked for.
+    confusions: Option<Vec<Confusion>>,
+}
+
+impl Labels {
+    /// The scores of what was counted, and how they compare with a baseline's.
+    ///
+    /// # Errors
+    /// If the baseline counted other sentences.
+    pub fn new(
+        scorer: &Scorer,
+        baseline: Option<&Scorer>,
+        seed: Option<u64>,
+        confusion: bool,
+    ) -> Result<Self, TrainingError> {
+        let kind = Resampling::Bootstrap;
+        let usual = Sampler::usual(kind);
+        let sampler = Sampler { seed: seed.unwrap_or(usual.seed), ..usual };
+        let statistics = scorer.statistics();
+        let compare =
+            |baseline: &Scorer| sampler.compare(kind, &F1, &baseline.statistics(), &statistics);
+        Ok(Self {
+            report: scorer.report(),
+            is_spans: matches!(scorer, Scorer::Spans(_)),
+            interval: sampler.interval(&F1, &statistics)?,
+            comparison: baseline.map(compare).transpose()?,
+            confusions: confusion.then(|| scorer.confusions()),
+        })
+    }
+
+    /// Name of the number that has an interval.
+    fn name(&self) -> &'static str {
+        if self.is_spans { "f1" } else { "accuracy" }
+    }
+
+    fn table(&self) -> String {
+        let mut table = self.report.to_string();
+        table += &format!(
+            "{} {:.2} ± {:.2} (95 % interval of 1000 bootstrap samples of sentences)\n",
+            self.name(),
+            self.report.micro.f1,
+            self.interval.half_width
+        );
+        if let Some(Comparison { baseline, p_value, .. }) = self.comparison {
+            table += &format!("baseline {baseline:.2}, p = {p_value:.4} (paired bootstrap)\n");
+        }
+        for confusion in self.confusions.iter().flatten().take(MOST_CONFUSIONS) {
+            let Confusion { gold, predicted, count } = confusion;
+            let name = |label: &Option<String>| label.clone().unwrap_or_else(|| "nothing".into());
+            table += &format!("{count:6}  {} taken for {}\n", name(gold), name(predicted));
+        }
+        table
+    }
+
+    /// All metrics, the counts and the classes.
     fn to_json(&self) -> Value {
-        let report = self.report();
-        let is_spans = matches!(self, Self::Spans(_));
-        let fits = |metric: &&Metric| is_spans || **metric != Metric::SpanF1;
+        let report = &self.report;
+        let fits = |metric: &&Metric| self.is_spans || **metric != Metric::SpanF1;
         let mut object: Map<String, Value> = Metric::OF_LABELS
             .iter()
             .filter(fits)
-            .map(|metric| (metric.name().to_owned(), json!(metric.of_labels(&report))))
+            .map(|metric| (metric.name().to_owned(), json!(metric.of_labels(report))))
             .collect();
         for (name, count) in [
             ("tokens", report.tokens),
@@ -141,6 +222,13 @@ impl Scorer {
             object.insert(name.to_owned(), json!(count));
         }
         object.insert("per_class".to_owned(), json!(report.per_class));
+        object.insert("interval".to_owned(), json!(self.interval));
+        if let Some(comparison) = &self.comparison {
+            object.insert("comparison".to_owned(), json!(comparison));
+        }
+        if let Some(confusions) = &self.confusions {
+            object.insert("confusions".to_owned(), json!(confusions));
+        }
         Value::Object(object)
     }
 }
@@ -166,13 +254,21 @@ mod tests {
     fn schemes_do_not_matter_to_spans() {
         let mut scorer = Scorer::new(true);
         scorer.add(&["B-PER", "E-PER", "O"], &["I-PER", "I-PER", "B-LOC"]).unwrap();
-        let json = scorer.to_json();
+        let json = Labels::new(&scorer, None, None, true).unwrap().to_json();
+        assert_eq!(json["confusions"][0], json!({"gold": null, "predicted": "LOC", "count": 1}));
         assert_eq!(
             (json["recall"].as_f64(), json["precision"].as_f64()),
             (Some(100.0), Some(50.0))
         );
         assert_eq!(json["per_class"][0]["label"], "LOC");
-        assert!(Scorer::new(false).to_json().get("span-f1").is_none());
+        let mut words = Scorer::new(false);
+        words.add(&["A", "B"], &["A", "A"]).unwrap();
+        let labels = Labels::new(&words, Some(&words), Some(1), true).unwrap();
+        assert!(labels.to_json().get("span-f1").is_none());
+        let table = labels.table();
+        for part in ["accuracy 50.00 ± 0.00", "baseline 50.00, p = 1.0000", "1  B taken for A"] {
+            assert!(table.contains(part), "{table}");
+        }
     }
 
     #[test]

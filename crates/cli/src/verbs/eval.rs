@@ -18,7 +18,7 @@ use crate::{
     input,
     log::Log,
     output,
-    scores::{Bound, Metric, Scores},
+    scores::{Bound, Labels, Metric, Scorer, Scores},
 };
 
 const EXAMPLES: &str = "\
@@ -27,7 +27,7 @@ Examples:
   gloss eval -m en-ner --columns token,ner --json test.tsv
   gloss eval -m ./my-tagger --min f1=90 test.conllu
   gloss eval --raw -m ./my-tagger --min sentences=80 test.conllu
-  gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos
+  gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos --confusion
   gloss eval --hypotheses lines.de --references gold.de --metric bleu,chrf
   gloss eval --hypotheses new.de --compare old.de --references gold.de
   gloss eval -m ./en-de lines.en --references gold.de --min bleu=30
@@ -61,9 +61,13 @@ pub struct Args {
     /// File with the gold labels of the same words, or files with a reference a line
     #[arg(long, value_name = "FILE", num_args = 1..)]
     references: Vec<PathBuf>,
-    /// Translations of the same lines by a baseline, to be tested against
-    #[arg(long, value_name = "FILE", requires = "references", conflicts_with = "layer")]
+    /// Labels or translations of the same text by a baseline, to be tested against by
+    /// the paired bootstrap
+    #[arg(long, value_name = "FILE", requires = "references")]
     compare: Option<PathBuf>,
+    /// Of labels: also print which were taken for which
+    #[arg(long)]
+    confusion: bool,
     /// Of BLEU: how translations are cut into words
     #[arg(long, value_name = "TOKENIZER", requires = "references", conflicts_with = "layer", value_parser = translations::tokenizers())]
     tokenize: Option<Tokenizer>,
@@ -149,7 +153,9 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
     }
     match (&args.hypotheses, &args.layer, &args.references[..]) {
         (Some(hypotheses), Some(_), [references]) => {
-            return Ok(Scores::Labels(labels::compare(args, hypotheses, references, log)?));
+            let scored = |file: &PathBuf| labels::compare(args, file, references, log);
+            let baseline = args.compare.as_ref().map(scored).transpose()?;
+            return labels(args, &scored(hypotheses)?, baseline.as_ref());
         }
         (Some(_), Some(_), _) => {
             return Err(Usage("--references: labels have one file of them".to_owned()).into());
@@ -168,8 +174,14 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
     Ok(match kind.as_deref() {
         Some("language-model") => Scores::Text(text::score(args, log)?),
         Some("translator") => Scores::Translations(translations::score_model(args, log)?),
-        _ => Scores::Labels(labels::score(args, log)?),
+        _ => return labels(args, &labels::score(args, log)?, None),
     })
+}
+
+/// The scores of labels.
+fn labels(args: &Args, scorer: &Scorer, baseline: Option<&Scorer>) -> anyhow::Result<Scores> {
+    let seed = args.labelling.compute.seed;
+    Ok(Scores::Labels(Labels::new(scorer, baseline, seed, args.confusion)?))
 }
 
 /// The kind of a model; none of one that cannot be read.

@@ -3,7 +3,7 @@
 use std::{mem::ManuallyDrop, path::PathBuf};
 
 use glossator::{
-    Annotation, Compute, Layer, Sentence, Tagger,
+    Annotation, Compute, Constraints, Error, Gazetteer, Layer, Sentence, Tagger,
     corpus::{Offsets, OutputFormat, WriteOptions, writer},
 };
 
@@ -23,6 +23,7 @@ Examples:
   gloss tag news.txt > news.tagged
   gloss tag -m en-ner -m en-pos --to jsonl --scores -o news.jsonl news.txt.gz
   gloss tag -m ./my-tagger --to conllu test.conllu
+  gloss tag --forbid MISC --gazetteer places.tsv news.txt
   gloss tag --to html --scores -o news.html news.txt
   tail -f lines.txt | gloss tag --from lines";
 
@@ -73,6 +74,16 @@ pub struct Args {
     /// probabilities; jsonl only
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
     n_best: Option<u16>,
+    /// Labels, or classes of spans, that nothing may have
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    forbid: Vec<String>,
+    /// File of phrases whose label is likelier where they stand: in each line label,
+    /// tab, phrase and, if need be, tab and by how much the log-odds rise [default: 3]
+    #[arg(long, value_name = "FILE")]
+    gazetteer: Vec<PathBuf>,
+    /// Column of the input with labels that are given; `_` leaves a token open
+    #[arg(long, value_name = "COLUMN")]
+    fix: Option<String>,
     /// Unit of `start` and `end` in jsonl [default: chars]
     #[arg(long, value_name = "UNIT", value_parser = named(Offsets::ALL, Offsets::name))]
     offsets: Option<Offsets>,
@@ -94,14 +105,18 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let compute = args.labelling.prepare(log)?;
     // The end of the program frees them faster than it could.
     let taggers = ManuallyDrop::new(load(&args.models, &compute)?);
+    let together: Vec<&Tagger> = taggers.iter().collect();
+    let constraints = constraints(args, &together)?;
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
     let (batch_size, n_best) = (args.labelling.batch_size, args.n_best.unwrap_or(0).into());
-    let together: Vec<&Tagger> = taggers.iter().collect();
     let mut unknown: Vec<Unknown> = taggers.iter().map(|_| Unknown::default()).collect();
     let tagged = input.windows(window_tokens(batch_size), log, |mut window| {
-        Tagger::tag_n_best(&together, &mut window, batch_size, n_best)?;
+        if let Some(column) = &args.fix {
+            has_column(&window, column)?;
+        }
+        Tagger::tag_constrained(&together, &mut window, batch_size, n_best, &constraints)?;
         for sentence in &mut window {
             for (tagger, unknown) in taggers.iter().zip(&mut unknown) {
                 unknown.add(sentence.text(), |c| tagger.knows(c));
@@ -123,6 +138,37 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     writer.finish()?;
     output.finish()?;
     Ok(DONE)
+}
+
+/// What is known of the labels.
+fn constraints(args: &Args, taggers: &[&Tagger]) -> anyhow::Result<Constraints> {
+    let mut constraints = Constraints::new();
+    for label in &args.forbid {
+        constraints = constraints.forbid(label);
+    }
+    for path in &args.gazetteer {
+        constraints = constraints.raise(Gazetteer::read(path)?);
+    }
+    if let Some(column) = &args.fix {
+        constraints = constraints.fix(column);
+    }
+    match constraints.unknown(taggers) {
+        None => Ok(constraints),
+        Some(label) => {
+            let names = taggers.iter().map(|tagger| tagger.name()).collect::<Vec<_>>().join(", ");
+            Err(Usage(format!("`{label}` is no label of {names}; see `gloss models show`")).into())
+        }
+    }
+}
+
+/// Refuses sentences without a column.
+fn has_column(window: &[Sentence], column: &str) -> Result<(), Error> {
+    let lacks = |sentence: &&Sentence| !sentence.is_empty() && sentence.column(column).is_none();
+    let problem = || format!("--fix: there is no column `{column}`; name the columns (--columns)");
+    match window.iter().find(lacks) {
+        Some(sentence) => Err(Error::in_sentence(sentence, problem())),
+        None => Ok(()),
+    }
 }
 
 /// How to write.

@@ -10,7 +10,8 @@ use glossator_text::{
 use rayon::prelude::*;
 
 use super::{
-    KIND, Labels, TaggerModel,
+    Constraints, KIND, Labels, TaggerModel,
+    constraints::{self, Change, is_broken},
     head::{Head, HeadShape},
 };
 use crate::{
@@ -175,6 +176,11 @@ impl Tagger {
         &self.model.labels
     }
 
+    /// Whether it gives this label to words, or this class to spans.
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.has(label)
+    }
+
     /// Splits a text into sentences and words, and labels it.
     ///
     /// # Errors
@@ -234,6 +240,22 @@ impl Tagger {
         max_tokens: usize,
         n_best: usize,
     ) -> Result<()> {
+        Self::tag_constrained(taggers, sentences, max_tokens, n_best, &Constraints::new())
+    }
+
+    /// As [`Tagger::tag_n_best`], within what is known of the labels. Scores are
+    /// probabilities of what the constraints leave.
+    ///
+    /// # Errors
+    /// If a layer refuses its arguments, or if a sentence has no sequence of labels that
+    /// keeps to the constraints.
+    pub fn tag_constrained(
+        taggers: &[&Self],
+        sentences: &mut [Sentence],
+        max_tokens: usize,
+        n_best: usize,
+        constraints: &Constraints,
+    ) -> Result<()> {
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
         let mut batches = Vec::new();
         let mut rest = sentences;
@@ -245,21 +267,29 @@ impl Tagger {
         // A batch keeps two threads busy, one for each direction of reading.
         let together = rayon::current_num_threads().div_ceil(2);
         for batches in batches.chunks_mut(together) {
-            let label = |batch: &mut &mut [Sentence]| Self::tag_batch(taggers, batch, n_best);
+            let label =
+                |batch: &mut &mut [Sentence]| Self::tag_batch(taggers, batch, n_best, constraints);
             batches.par_iter_mut().try_for_each(label)?;
         }
         Ok(())
     }
 
     /// Adds the layers of several taggers to the sentences of one batch.
-    fn tag_batch(taggers: &[&Self], sentences: &mut [Sentence], n_best: usize) -> Result<()> {
+    fn tag_batch(
+        taggers: &[&Self],
+        sentences: &mut [Sentence],
+        n_best: usize,
+        constraints: &Constraints,
+    ) -> Result<()> {
         let mut batch = TokenBatch::new(sentences.iter());
         if taggers.len() > 1 {
             batch = batch.for_several();
         }
         let labelled = taggers.iter().map(|tagger| {
             let named = |source| Error::Model { model: tagger.name.clone(), source };
-            tagger.layers(&batch, n_best).map_err(|error| match error {
+            let changes = sentences.iter().map(|s| constraints.changes(&tagger.labels, s));
+            let changes = changes.collect::<Result<Vec<_>>>()?;
+            tagger.layers(&batch, n_best, &changes).map_err(|error| match error {
                 Error::Layer(source) => named(source),
                 other => other,
             })
@@ -268,47 +298,71 @@ impl Tagger {
         drop(batch);
         for layers in labelled {
             for (sentence, layer) in sentences.iter_mut().zip(layers) {
+                let Some(layer) = layer else {
+                    let problem = "no labels keep to the constraints and to the scheme of the tags";
+                    return Err(Error::in_sentence(sentence, problem.to_owned()));
+                };
                 sentence.set_layer(layer);
             }
         }
         Ok(())
     }
 
-    /// The layer of each sentence of a batch.
-    fn layers(&self, batch: &TokenBatch<'_>, n_best: usize) -> Result<Vec<Layer>> {
+    /// The layer of each sentence of a batch; none where `changes` leave none.
+    fn layers(
+        &self,
+        batch: &TokenBatch<'_>,
+        n_best: usize,
+        changes: &[Vec<Change>],
+    ) -> Result<Vec<Option<Layer>>> {
         let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
         let mut vectors = vec![0.0; batch.tokens.len() * dim];
         write_all(&self.embeddings, batch, &mut vectors)?;
         if self.head.wants_all() {
-            return self.decode_all(&vectors, &batch.lengths, n_best);
+            return self.decode_all(&vectors, &batch.lengths, n_best, changes);
         }
         // From here on sentences are cheap, and are shared out in small groups.
         let (mut rest, mut lengths, mut groups) = (&vectors[..], &batch.lengths[..], Vec::new());
+        let mut changes = changes;
         for group in batch::by_tokens(&batch.lengths, GROUP_TOKENS) {
             let (own, other_lengths) = lengths.split_at(group.len());
             let (rows, others) = rest.split_at(own.iter().sum::<usize>() * dim);
-            (rest, lengths) = (others, other_lengths);
-            groups.push((rows, own));
+            let (own_changes, other_changes) = changes.split_at(own.len());
+            (rest, lengths, changes) = (others, other_lengths, other_changes);
+            groups.push((rows, own, own_changes));
         }
-        let layers =
-            groups.into_par_iter().map(|(rows, lengths)| self.decode_all(rows, lengths, n_best));
+        let decode = |(rows, lengths, changes): (_, _, &[_])| {
+            self.decode_all(rows, lengths, n_best, changes)
+        };
+        let layers = groups.into_par_iter().map(decode);
         Ok(layers.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Layers of some sentences by the vectors of their tokens.
-    fn decode_all(&self, vectors: &[f32], lengths: &[usize], n_best: usize) -> Result<Vec<Layer>> {
-        let emissions = self.head.emissions(vectors, lengths)?;
-        let mut rest = &emissions[..];
+    fn decode_all(
+        &self,
+        vectors: &[f32],
+        lengths: &[usize],
+        n_best: usize,
+        changes: &[Vec<Change>],
+    ) -> Result<Vec<Option<Layer>>> {
+        let mut emissions = self.head.emissions(vectors, lengths)?;
+        let mut rest = &mut emissions[..];
         let mut layers = Vec::with_capacity(lengths.len());
-        for length in lengths {
-            let (own, others) = rest.split_at(length * self.labels.len());
+        for (length, changes) in lengths.iter().zip(changes) {
+            let (own, others) = rest.split_at_mut(length * self.labels.len());
             rest = others;
-            let annotation = self.decode(own).map_err(glossator_nn::Error::from)?;
+            constraints::apply(changes, self.labels.len(), own);
+            let annotation = self.decode(own, changes).map_err(glossator_nn::Error::from)?;
+            let Some(annotation) = annotation else {
+                layers.push(None);
+                continue;
+            };
             let mut layer = Layer::new(self.layer(), annotation);
             if n_best > 0 {
                 layer.sequences = self.sequences(own, n_best).map_err(glossator_nn::Error::from)?;
             }
-            layers.push(layer);
+            layers.push(Some(layer));
         }
         Ok(layers)
     }
@@ -324,15 +378,26 @@ impl Tagger {
         self.embeddings
     }
 
-    /// Labels of one sentence's emission scores, `[tokens, tags]`.
-    fn decode(&self, emissions: &[f32]) -> Result<Annotation, glossator_nn::KernelError> {
+    /// Labels of one sentence's emission scores, `[tokens, tags]`; none if all break the
+    /// `changes` that were made to them.
+    fn decode(
+        &self,
+        emissions: &[f32],
+        changes: &[Change],
+    ) -> Result<Option<Annotation>, glossator_nn::KernelError> {
         match &self.decoder {
             Decoder::Softmax => {
-                Ok(self.labels.words(emissions.chunks_exact(self.labels.len()).map(softmax_best)))
+                let rows = emissions.chunks_exact(self.labels.len());
+                let best: Vec<_> = rows.map(softmax_best).collect();
+                let is_broken = is_broken(changes, best.iter().map(|(tag, _)| *tag));
+                Ok((!is_broken).then(|| self.labels.words(best.into_iter())))
             }
             Decoder::Crf(crf) => {
                 let (path, _) = crf.viterbi(emissions)?;
-                Ok(self.labels.annotation(&path, &crf.posterior(emissions)?))
+                if is_broken(changes, path.iter().copied()) {
+                    return Ok(None);
+                }
+                Ok(Some(self.labels.annotation(&path, &crf.posterior(emissions)?)))
             }
         }
     }
@@ -361,7 +426,8 @@ impl Tagger {
             score: (score - log_z).exp().min(1.0),
             labels: self.labels.of_path(&path),
         };
-        Ok(paths.map(sequence).collect())
+        // What cannot be is no sequence.
+        Ok(paths.map(sequence).filter(|sequence| sequence.score > 0.0).collect())
     }
 }
 

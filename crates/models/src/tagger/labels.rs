@@ -107,6 +107,58 @@ impl Labels {
         Self::of(tags, Some(scheme))
     }
 
+    /// Whether it is a class of spans, or a label of words.
+    pub(super) fn has(&self, label: &str) -> bool {
+        !self.tags_of(label).is_empty()
+    }
+
+    /// The tags of a class of spans, or the label of words.
+    pub(super) fn tags_of(&self, label: &str) -> Vec<usize> {
+        let is_one = |tag: &str| match self.scheme {
+            None => tag == label,
+            Some(_) => tag != "O" && tags::parse(tag).1 == label,
+        };
+        (0..self.len()).filter(|tag| is_one(&self.tags[*tag])).collect()
+    }
+
+    /// The tags that a token may have of which this is known: a label of words; of spans
+    /// a tag of whatever scheme, or a class.
+    pub(super) fn tags_for(&self, known: &str) -> Vec<usize> {
+        let Some(scheme) = self.scheme.filter(|_| known != "O" && tags::is_tag(known)) else {
+            return match known {
+                "O" => self.numbers.get("O").copied().into_iter().collect(),
+                known => self.tags_of(known),
+            };
+        };
+        let (prefix, class) = tags::parse(known);
+        let prefixes = match (scheme, prefix) {
+            (Scheme::Bioes, 'B') => "BS",
+            (Scheme::Bioes, 'I') => "IE",
+            (Scheme::Bioes, 'E') => "E",
+            (Scheme::Bioes, _) => "S",
+            (_, 'B' | 'S') => "B",
+            _ => "I",
+        };
+        self.with_prefixes(prefixes, class)
+    }
+
+    /// The tags of token `offset` of a span of `len` tokens, or the label of words.
+    pub(super) fn tags_in(&self, label: &str, offset: usize, len: usize) -> Vec<usize> {
+        let prefix = match self.scheme {
+            None => return self.tags_of(label),
+            Some(Scheme::Bioes) if len == 1 => "S",
+            _ if offset == 0 => "B",
+            Some(Scheme::Bioes) if offset + 1 == len => "E",
+            Some(_) => "I",
+        };
+        self.with_prefixes(prefix, label)
+    }
+
+    fn with_prefixes(&self, prefixes: &str, class: &str) -> Vec<usize> {
+        let tag = |prefix: char| self.numbers.get(format!("{prefix}-{class}").as_str()).copied();
+        prefixes.chars().filter_map(tag).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.tags.len()
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod config;
+mod constraints;
 mod head;
 mod infer;
 mod labels;
@@ -16,6 +17,7 @@ pub mod train;
 
 pub use config::TaggerConfig;
 pub(crate) use config::{KIND, TaggerModel};
+pub use constraints::{Constraints, Gazetteer};
 #[cfg(all(test, feature = "convert"))]
 pub(crate) use infer::Inside;
 pub use infer::Tagger;

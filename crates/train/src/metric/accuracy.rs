@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Counts, Report};
+use super::{
+    report::{Confusion, Counts, Report, confusions},
+    statistics::Statistics,
+};
 use crate::{Error, Result};
 
 /// Counts labels of tokens.
@@ -11,6 +14,8 @@ pub struct AccuracyScorer {
     classes: BTreeMap<String, Counts>,
     tokens: usize,
     correct: usize,
+    sentences: Vec<Vec<f64>>,
+    confusions: BTreeMap<(Option<String>, Option<String>), usize>,
 }
 
 impl AccuracyScorer {
@@ -29,9 +34,15 @@ impl AccuracyScorer {
         P: AsRef<str>,
     {
         same_length(gold.len(), predicted.len())?;
+        let before = self.correct;
+        let len = gold.len() as f64;
         for (gold, predicted) in gold.iter().zip(predicted) {
             let (gold, predicted) = (gold.as_ref(), predicted.as_ref());
             let correct = usize::from(gold == predicted);
+            if correct == 0 {
+                let pair = (Some(gold.to_owned()), Some(predicted.to_owned()));
+                *self.confusions.entry(pair).or_default() += 1;
+            }
             self.tokens += 1;
             self.correct += correct;
             let counts = class(&mut self.classes, gold);
@@ -39,7 +50,18 @@ impl AccuracyScorer {
             counts.correct += correct;
             class(&mut self.classes, predicted).predicted += 1;
         }
+        self.sentences.push(vec![(self.correct - before) as f64, len, len]);
         Ok(())
+    }
+
+    /// Counts of the sentences, for [`F1`](super::F1) of samples of them.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(self.sentences.clone(), 3, None)
+    }
+
+    /// Labels that were taken for others, the most frequent first.
+    pub fn confusions(&self) -> Vec<Confusion> {
+        confusions(&self.confusions)
     }
 
     /// The scores so far; micro precision, recall and F1 equal the accuracy.
@@ -61,6 +83,7 @@ pub(super) fn same_length(gold: usize, predicted: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::{F1, Summed};
 
     #[test]
     fn labels_by_hand() {
@@ -74,6 +97,11 @@ mod tests {
         assert_eq!(report.class("VERB").unwrap().recall, 0.0);
         assert_eq!(report.class("ADJ").unwrap().predicted, 1);
         assert!((report.macro_average.f1 - 200.0 / 9.0).abs() < 1e-12);
+        let sums = scorer.statistics().sums();
+        assert_eq!((&sums[..], F1.value(&sums)), (&[2.0, 4.0, 4.0][..], 50.0));
+        let confused: Vec<_> = scorer.confusions().into_iter().map(|c| (c.gold, c.count)).collect();
+        let [noun, verb] = ["NOUN", "VERB"].map(|label| (Some(label.to_owned()), 1));
+        assert_eq!(confused, [noun, verb]);
     }
 
     #[test]

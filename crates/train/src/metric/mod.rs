@@ -2,11 +2,15 @@
 
 mod accuracy;
 mod report;
+mod resample;
 mod spans;
+mod statistics;
 pub mod translation;
 
 pub use self::{
     accuracy::AccuracyScorer,
-    report::{ClassScore, Report, Score},
+    report::{ClassScore, Confusion, F1, Report, Score},
+    resample::{Comparison, Interval, Resampling, Sampler},
     spans::SpanScorer,
+    statistics::{Statistics, Summed},
 };

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::statistics::Summed;
+
 /// Precision, recall and their harmonic mean, in percent. What would be
 /// divided by nothing is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +57,41 @@ pub struct Report {
     pub predicted: usize,
     /// Number of phrases (or tokens) predicted that are in the gold data.
     pub correct: usize,
+}
+
+/// Labels that were taken for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// The gold label; none where nothing should be.
+    pub gold: Option<String>,
+    /// The predicted label; none where nothing was found.
+    pub predicted: Option<String>,
+    /// How often.
+    pub count: usize,
+}
+
+/// How often which labels were taken for each other, the most frequent first.
+pub(super) fn confusions(
+    counts: &BTreeMap<(Option<String>, Option<String>), usize>,
+) -> Vec<Confusion> {
+    let confusion = |((gold, predicted), count): (&(Option<String>, Option<String>), &usize)| {
+        Confusion { gold: gold.clone(), predicted: predicted.clone(), count: *count }
+    };
+    let mut confusions: Vec<_> = counts.iter().map(confusion).collect();
+    confusions.sort_by_key(|confusion| std::cmp::Reverse(confusion.count));
+    confusions
+}
+
+/// Micro-averaged F1 of summed counts: correct ones, predicted ones, gold ones. Of
+/// labels of words it is the accuracy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct F1;
+
+impl Summed for F1 {
+    fn value(&self, sums: &[f64]) -> f64 {
+        let [correct, predicted, gold] = [sums[0], sums[1], sums[2]];
+        if predicted + gold > 0.0 { 200.0 * correct / (predicted + gold) } else { 0.0 }
+    }
 }
 
 /// Counts of one class.

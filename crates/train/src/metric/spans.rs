@@ -9,7 +9,8 @@ use glossator_text::tags;
 
 use super::{
     accuracy::{class, same_length},
-    report::{Counts, Report},
+    report::{Confusion, Counts, Report, confusions},
+    statistics::Statistics,
 };
 use crate::Result;
 
@@ -21,6 +22,8 @@ pub struct SpanScorer {
     classes: BTreeMap<String, Counts>,
     tokens: usize,
     correct_tokens: usize,
+    sentences: Vec<Vec<f64>>,
+    confusions: BTreeMap<(Option<String>, Option<String>), usize>,
 }
 
 impl SpanScorer {
@@ -58,15 +61,52 @@ impl SpanScorer {
         predicted: impl IntoIterator<Item = (Range<usize>, &'a str)>,
     ) {
         let mut open = BTreeSet::new();
+        let (mut golds, mut found, mut correct) = (0, 0, 0);
         for (tokens, label) in gold {
             class(&mut self.classes, label).gold += 1;
+            golds += 1;
             open.insert((tokens.start, tokens.end, label));
         }
+        let mut wrong = Vec::new();
         for (tokens, label) in predicted {
             let counts = class(&mut self.classes, label);
+            let is_correct = open.remove(&(tokens.start, tokens.end, label));
             counts.predicted += 1;
-            counts.correct += usize::from(open.remove(&(tokens.start, tokens.end, label)));
+            counts.correct += usize::from(is_correct);
+            (found, correct) = (found + 1, correct + u32::from(is_correct));
+            if !is_correct {
+                wrong.push((tokens, label));
+            }
         }
+        self.sentences.push([correct, found, golds].map(f64::from).to_vec());
+        for (tokens, label) in wrong {
+            let place =
+                open.iter().find(|(start, end, _)| (*start, *end) == (tokens.start, tokens.end));
+            let gold = place.copied();
+            if let Some(gold) = &gold {
+                open.remove(gold);
+            }
+            self.confuse(gold.map(|(.., gold)| gold), Some(label));
+        }
+        for (.., label) in open {
+            self.confuse(Some(label), None);
+        }
+    }
+
+    fn confuse(&mut self, gold: Option<&str>, predicted: Option<&str>) {
+        let pair = (gold.map(str::to_owned), predicted.map(str::to_owned));
+        *self.confusions.entry(pair).or_default() += 1;
+    }
+
+    /// Counts of the sentences, for [`F1`](super::F1) of samples of them.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(self.sentences.clone(), 3, None)
+    }
+
+    /// Labels of spans with the same bounds that were taken for others, spans that were
+    /// missed, and spans that are none; the most frequent first.
+    pub fn confusions(&self) -> Vec<Confusion> {
+        confusions(&self.confusions)
     }
 
     /// The scores so far.

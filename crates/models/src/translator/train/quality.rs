@@ -1,6 +1,6 @@
 //! How good the translations of a model are.
 
-use glossator_train::metric::translation::{Bleu, Chrf, Corpus, TranslationMetric};
+use glossator_train::metric::translation::{Bleu, Chrf, Corpus, Summed, TranslationMetric};
 
 use super::data::Pairs;
 use crate::{Result, TranslateOptions, TranslationQuality, TranslationScore, Translator};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TranslationMetric,
+    Summed, TranslationMetric,
     ngrams::Symbols,
     text::{trim_end, words},
     tokenize::Tokenizer,
@@ -215,6 +215,12 @@ fn brevity_penalty(hypothesis_length: f64, reference_length: f64) -> f64 {
     }
 }
 
+impl Summed for Bleu {
+    fn value(&self, sums: &[f64]) -> f64 {
+        self.score(sums).score
+    }
+}
+
 impl TranslationMetric for Bleu {
     fn name(&self) -> String {
         "BLEU".to_owned()
@@ -259,10 +265,6 @@ impl TranslationMetric for Bleu {
             totals[order - 1] += counts[0] as f64;
         });
         row
-    }
-
-    fn value(&self, sums: &[f64]) -> f64 {
-        self.score(sums).score
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TranslationMetric,
+    Summed, TranslationMetric,
     ngrams::Symbols,
     text::{is_punctuation, is_space, words},
 };
@@ -156,6 +156,13 @@ fn count(symbols: &Symbols, max_order: usize, rows: &mut [Vec<f64>]) {
     });
 }
 
+impl Summed for Chrf {
+    fn value(&self, sums: &[f64]) -> f64 {
+        assert_eq!(sums.len(), self.width(), "statistics of chrF");
+        self.f_score(sums)
+    }
+}
+
 impl TranslationMetric for Chrf {
     fn name(&self) -> String {
         format!("chrF{}{}", self.beta, "+".repeat(self.word_order))
@@ -191,11 +198,6 @@ impl TranslationMetric for Chrf {
             }
         }
         best.map_or_else(|| vec![0.0; self.width()], |(_, row)| row)
-    }
-
-    fn value(&self, sums: &[f64]) -> f64 {
-        assert_eq!(sums.len(), self.width(), "statistics of chrF");
-        self.f_score(sums)
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

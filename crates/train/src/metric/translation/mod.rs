@@ -29,8 +29,6 @@ mod chrf;
 mod corpus;
 mod edits;
 mod ngrams;
-mod resample;
-mod statistics;
 mod ter;
 #[cfg(test)]
 mod tests;
@@ -43,10 +41,12 @@ pub use self::{
     bleu::{Bleu, BleuScore, Smoothing},
     chrf::Chrf,
     corpus::Corpus,
-    resample::{Comparison, Interval, Resampling, Sampler},
-    statistics::Statistics,
     ter::Ter,
     tokenize::Tokenizer,
+};
+pub use super::{
+    resample::{Comparison, Interval, Resampling, Sampler},
+    statistics::{Statistics, Summed},
 };
 use crate::Result;
 
@@ -54,7 +54,7 @@ use crate::Result;
 const VERSION: &str = concat!("glossator-", env!("CARGO_PKG_VERSION"));
 
 /// A score of a corpus that is a function of summed statistics of its lines.
-pub trait TranslationMetric: Send + Sync {
+pub trait TranslationMetric: Summed + Send {
     /// Name of the score, as it is printed: `BLEU`, `chrF2`, `chrF2++`, `TER`.
     fn name(&self) -> String;
 
@@ -71,18 +71,12 @@ pub trait TranslationMetric: Send + Sync {
         Ok(())
     }
 
-    /// Number of statistics of a line.
+    /// Number of statistics of a line; their score is at least 0, and at most 100 (within
+    /// rounding) if higher is better.
     fn width(&self) -> usize;
 
     /// Statistics `[width]` of a hypothesis with its references.
     fn line(&self, hypothesis: &str, references: &[&str]) -> Vec<f64>;
-
-    /// Score of summed statistics `[width]`, or of those of one line: at least 0, and
-    /// at most 100 (within rounding) if higher is better.
-    ///
-    /// # Panics
-    /// If there are not `width` of them.
-    fn value(&self, sums: &[f64]) -> f64;
 
     /// Names and values of the settings, in the order of signatures.
     fn settings(&self) -> Vec<(&'static str, String)>;

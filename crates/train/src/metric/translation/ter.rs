@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TranslationMetric, edits,
+    Summed, TranslationMetric, edits,
     text::{Numbers, trim_end, words},
     tokenize::{tercom, without_punctuation},
 };
@@ -55,6 +55,22 @@ impl Ter {
     }
 }
 
+impl Summed for Ter {
+    fn value(&self, sums: &[f64]) -> f64 {
+        let &[edits, length] = sums else {
+            panic!("TER has 2 statistics, not {}", sums.len());
+        };
+        let rate = if length > 0.0 {
+            edits / length
+        } else if edits > 0.0 {
+            1.0
+        } else {
+            0.0
+        };
+        100.0 * rate
+    }
+}
+
 impl TranslationMetric for Ter {
     fn name(&self) -> String {
         "TER".to_owned()
@@ -80,20 +96,6 @@ impl TranslationMetric for Ter {
         let length: usize = references.iter().map(Vec::len).sum();
         let mean = length as f64 / references.len().max(1) as f64;
         vec![fewest.unwrap_or(hypothesis.len()) as f64, mean]
-    }
-
-    fn value(&self, sums: &[f64]) -> f64 {
-        let &[edits, length] = sums else {
-            panic!("TER has 2 statistics, not {}", sums.len());
-        };
-        let rate = if length > 0.0 {
-            edits / length
-        } else if edits > 0.0 {
-            1.0
-        } else {
-            0.0
-        };
-        100.0 * rate
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{resample::Swapping, *};
+use super::*;
+use crate::metric::resample::{self, Swapping};
 
 /// What `scripts/fixtures/translation_scores.py` writes.
 #[derive(Deserialize)]

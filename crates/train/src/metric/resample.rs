@@ -9,10 +9,7 @@ use glossator_nn::Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    TranslationMetric,
-    statistics::{Statistics, add},
-};
+use super::statistics::{Statistics, Summed, add};
 use crate::{Error, Result};
 
 /// The interval that holds 95 % of the scores of resampled corpora.
@@ -78,11 +75,7 @@ impl Sampler {
     ///
     /// # Errors
     /// If no samples are drawn.
-    pub fn interval(
-        &self,
-        metric: &dyn TranslationMetric,
-        statistics: &Statistics,
-    ) -> Result<Interval> {
+    pub fn interval(&self, metric: &dyn Summed, statistics: &Statistics) -> Result<Interval> {
         self.check()?;
         Ok(interval(self.bootstrap(|lines| metric.value(&statistics.sums_of(lines)), statistics)))
     }
@@ -99,7 +92,7 @@ impl Sampler {
     pub fn compare(
         &self,
         resampling: Resampling,
-        metric: &dyn TranslationMetric,
+        metric: &dyn Summed,
         baseline: &Statistics,
         system: &Statistics,
     ) -> Result<Comparison> {
@@ -167,11 +160,7 @@ impl Swapping {
     /// Difference of the scores when the lines change sides for which `swapped` is
     /// true. What differs between systems is counted in whole numbers, so no bits
     /// are lost in the sums.
-    pub(super) fn difference(
-        &self,
-        metric: &dyn TranslationMetric,
-        mut swapped: impl FnMut() -> bool,
-    ) -> f64 {
+    pub(super) fn difference(&self, metric: &dyn Summed, mut swapped: impl FnMut() -> bool) -> f64 {
         let [mut one, mut other] = self.sums.clone();
         let mut change = vec![0.0; self.changes.width()];
         for line in (0..self.changes.len()).filter(|_| swapped()) {

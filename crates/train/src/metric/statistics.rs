@@ -2,6 +2,15 @@
 
 use crate::{Error, Result};
 
+/// A score that is a function of summed statistics.
+pub trait Summed: Sync {
+    /// Score of summed statistics `[width]`, or of those of one line.
+    ///
+    /// # Panics
+    /// If there are not `width` of them.
+    fn value(&self, sums: &[f64]) -> f64;
+}
+
 /// Additive statistics of the lines of a corpus, `[lines, width]`.
 ///
 /// What the columns mean is the metric's business. The score of any selection of
