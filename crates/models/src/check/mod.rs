@@ -1,11 +1,16 @@
 //! Looking at corpora before training does.
 
+mod repeated;
+mod words;
+
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use glossator_text::{
     Sentence,
     tags::{self, Scheme},
 };
+
+use repeated::Seen;
 
 use crate::{
     Error, LanguageModelRunConfig, Result, TaggerRunConfig, TranslatorRunConfig, language_model,
@@ -47,6 +52,7 @@ pub struct Statistics {
 /// If a file cannot be opened or read.
 pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
+    let mut seen = Seen::default();
     for (key, path) in config.data.files() {
         let sentences = match open(key, path, &config.data) {
             // What is wrong with the data is a finding, and the next file is looked at.
@@ -71,7 +77,9 @@ pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)
             let message = "the file holds no sentences".to_owned();
             findings.push(Finding { path: path.to_owned(), line: None, message });
         }
+        findings.extend(seen.look(key == "data.train", &sentences, &columns));
         for (sentence, column) in sentences.iter().zip(&columns) {
+            findings.extend(words::odd(sentence));
             if is_spans {
                 findings.extend(broken(sentence, column, detection.closest()));
                 for span in tags::spans(column) {
@@ -86,6 +94,7 @@ pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)
         statistics.push(own);
     }
     findings.extend(unseen(&statistics));
+    findings.extend(statistics.first().into_iter().flat_map(rare));
     Ok((statistics, findings))
 }
 
@@ -190,15 +199,41 @@ pub fn check_pairs(config: &TranslatorRunConfig) -> Result<(PairStatistics, Vec<
     }
 }
 
+/// A finding about a token.
+fn of_token(sentence: &Sentence, token: usize, reason: &str) -> Finding {
+    let place = sentence.token_place(token);
+    let (path, line) =
+        place.map_or((PathBuf::new(), None), |(path, line)| (path.to_owned(), Some(line)));
+    let message = format!("token {} `{}`: {reason}", token + 1, sentence.token(token));
+    Finding { path, line, message }
+}
+
+/// A label occurs so seldom that it may be a mistake, if one like it is so many times as
+/// frequent.
+const SELDOM: usize = 3;
+const TIMES: usize = 20;
+
+/// Rare labels that look like frequent ones.
+fn rare(train: &Statistics) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (label, count) in train.labels.iter().filter(|(_, count)| **count <= SELDOM) {
+        let near = |(other, times): &(&String, &usize)| {
+            let far = strsim::osa_distance(&label.to_lowercase(), &other.to_lowercase());
+            **times >= TIMES * count && far <= 1 + usize::from(label.len() > 4)
+        };
+        let nearest = train.labels.iter().filter(near).max_by_key(|(_, times)| **times);
+        if let Some((other, times)) = nearest {
+            let message = format!(
+                "label `{label}` occurs {count} time(s), `{other}` {times} times: is it the same?"
+            );
+            findings.push(Finding { path: train.path.clone(), line: None, message });
+        }
+    }
+    findings
+}
+
 /// Tags that are none, or that cannot stand where they stand.
 fn broken(sentence: &Sentence, column: &[String], scheme: Scheme) -> Vec<Finding> {
-    let finding = |token: usize, reason: String| {
-        let place = sentence.token_place(token);
-        let (path, line) =
-            place.map_or((PathBuf::new(), None), |(path, line)| (path.to_owned(), Some(line)));
-        let message = format!("token {} `{}`: {reason}", token + 1, sentence.token(token));
-        Finding { path, line, message }
-    };
     let violation = |token: usize| {
         let tag = &column[token];
         let before = token.checked_sub(1).map(|before| column[before].as_str());
@@ -214,7 +249,7 @@ fn broken(sentence: &Sentence, column: &[String], scheme: Scheme) -> Vec<Finding
                 "`{tag}` cannot follow {before} in {scheme}; training reads it as conlleval does"
             )
         };
-        finding(token, reason)
+        of_token(sentence, token, &reason)
     };
     tags::violations(column, scheme).into_iter().map(violation).collect()
 }
@@ -233,4 +268,19 @@ fn unseen(statistics: &[Statistics]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_labels_that_look_like_frequent_ones_are_asked_about() {
+        let labels = [("LOC", 100), ("LCO", 1), ("loc", 2), ("PER", 3), ("DATE", 50), ("DTE", 4)];
+        let labels = labels.map(|(label, count)| (label.to_owned(), count));
+        let statistics = Statistics { labels: BTreeMap::from(labels), ..Statistics::default() };
+        let messages: Vec<_> = rare(&statistics).into_iter().map(|f| f.message).collect();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages.iter().all(|message| message.contains("`LOC` 100 times")), "{messages:?}");
+    }
 }
