@@ -34,6 +34,8 @@ p { margin: .5rem 0; white-space: pre-wrap }
 mark, rt b, li b { background: hsl(var(--hue) 80% 85%); color: #111; border-radius: .25rem; padding: .1rem .25rem }
 mark > b, rt { font-size: .65rem; unicode-bidi: isolate; direction: ltr }
 mark > b { margin-inline-start: .35rem }
+ruby { display: inline-flex; flex-direction: column-reverse; align-items: center; line-height: 1.35; baseline-source: last }
+rt { display: block; line-height: 1.5 }
 rt b { padding: 0 .15rem; font-weight: 600 }
 footer { position: fixed; inset: auto 0 0; padding: .5rem 1rem; background: #fff; border-top: 1px solid #ccc; line-height: 1.6 }
 ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 0; padding: 0; list-style: none }
