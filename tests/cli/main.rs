@@ -17,6 +17,7 @@ mod help;
 mod init;
 mod language_models;
 mod models;
+mod odd;
 mod resume;
 #[cfg(feature = "network")]
 #[expect(dead_code, reason = "the tests of the library use more of it")]

@@ -354,6 +354,36 @@ fn a_damaged_model_is_refused_by_name() {
 }
 
 #[test]
+fn a_model_that_is_cut_anywhere_is_refused() {
+    let (_, trained) = world();
+    let bundle = Bundle::folder(&trained.folder);
+    let archive = bundle.to_bytes().unwrap();
+    Tagger::from_bytes(&archive).unwrap();
+    for len in 0..archive.len() {
+        // Behind the last file an archive has nothing but zeros.
+        if archive[len..].iter().any(|byte| *byte != 0) {
+            assert!(Tagger::from_bytes(&archive[..len]).is_err(), "{len} of {}", archive.len());
+        }
+    }
+}
+
+#[test]
+fn swapped_tensors_are_refused() {
+    let swapped = broken("swapped", "model.safetensors", |bytes| {
+        let text = |from: &str, to: &str, bytes: Vec<u8>| -> Vec<u8> {
+            let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+            let at = at.unwrap_or_else(|| panic!("no tensor {from}"));
+            [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat()
+        };
+        let bytes = text("rnn.weight_hh_l0\"", "rnn.weight_xx_l0\"", bytes);
+        let bytes = text("rnn.weight_ih_l0\"", "rnn.weight_hh_l0\"", bytes);
+        text("rnn.weight_xx_l0\"", "rnn.weight_ih_l0\"", bytes)
+    });
+    let error = load(&swapped).unwrap_err().to_string();
+    assert!(error.contains("broken-swapped") && error.contains("shape"), "{error}");
+}
+
+#[test]
 fn every_cell_learns_the_small_world() {
     let (folder, _) = world();
     for cell in ["elman", "elman-relu", "lstm", "peephole-lstm", "gru", "cho-gru", "mgu"] {
