@@ -3,7 +3,11 @@
 mod repeated;
 mod words;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use glossator_text::{
     Sentence,
@@ -27,6 +31,19 @@ pub struct Finding {
     pub line: Option<usize>,
     /// What is wrong.
     pub message: String,
+}
+
+impl Finding {
+    /// An error of a reader, whose message may begin with file and line.
+    fn of_text(path: &Path, error: &glossator_text::Error) -> Self {
+        let text = error.to_string();
+        let behind = text.strip_prefix(&*path.to_string_lossy()).and_then(|t| t.strip_prefix(':'));
+        let (line, message) = match behind.and_then(|behind| behind.split_once(": ")) {
+            Some((line, message)) if line.parse::<usize>().is_ok() => (line.parse().ok(), message),
+            _ => (None, behind.unwrap_or(&text).trim_start()),
+        };
+        Self { path: path.to_owned(), line, message: message.to_owned() }
+    }
 }
 
 /// Figures of one corpus file.
@@ -61,8 +78,7 @@ pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)
                 continue;
             }
             Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
-                let message = error.to_string();
-                findings.push(Finding { path: path.to_owned(), line: None, message });
+                findings.push(Finding::of_text(path, &error));
                 continue;
             }
             sentences => sentences?,
@@ -136,8 +152,7 @@ pub fn check_text(config: &LanguageModelRunConfig) -> Result<(TextStatistics, Ve
             return Ok((TextStatistics::default(), vec![Finding { path, line, message: problem }]));
         }
         Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
-            let (path, message) = (config.data.train.clone(), error.to_string());
-            let finding = Finding { path, line: None, message };
+            let finding = Finding::of_text(&config.data.train, &error);
             return Ok((TextStatistics::default(), vec![finding]));
         }
         statistics => statistics?,
@@ -192,8 +207,8 @@ pub fn check_pairs(config: &TranslatorRunConfig) -> Result<(PairStatistics, Vec<
             Ok((PairStatistics::default(), vec![Finding { path, line, message: problem }]))
         }
         Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
-            let (path, message) = (config.data.train_source.clone(), error.to_string());
-            Ok((PairStatistics::default(), vec![Finding { path, line: None, message }]))
+            let finding = Finding::of_text(&config.data.train_source, &error);
+            Ok((PairStatistics::default(), vec![finding]))
         }
         statistics => Ok((statistics?, Vec::new())),
     }
@@ -273,6 +288,20 @@ fn unseen(statistics: &[Statistics]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_told_once() {
+        let path = PathBuf::from("a.conll");
+        let line =
+            glossator_text::Error::Utf8 { path: path.clone(), line: 3, offset: 9, byte: 255 };
+        let finding = Finding::of_text(&path, &line);
+        assert_eq!((finding.line, finding.message.contains("a.conll")), (Some(3), false));
+        assert!(finding.message.starts_with("byte 9"), "{finding:?}");
+        let source = std::io::Error::other("x");
+        let whole = glossator_text::Error::Compressed { path: path.clone(), source };
+        let finding = Finding::of_text(&path, &whole);
+        assert_eq!((finding.line, finding.message.starts_with("the compressed")), (None, true));
+    }
 
     #[test]
     fn rare_labels_that_look_like_frequent_ones_are_asked_about() {
