@@ -38,6 +38,7 @@ word_dropout = 0.0
 label_smoothing = 0.0
 [training]
 learning_rate = 0.003
+beta2 = 0.98
 batch_size = 200
 max_epochs = 14
 ema_decay = 0.0
