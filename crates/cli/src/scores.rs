@@ -169,8 +169,13 @@ impl Labels {
         let usual = Sampler::usual(kind);
         let sampler = Sampler { seed: seed.unwrap_or(usual.seed), ..usual };
         let statistics = scorer.statistics();
-        let compare =
-            |baseline: &Scorer| sampler.compare(kind, &F1, &baseline.statistics(), &statistics);
+        let compare = |baseline: &Scorer| {
+            let baseline = baseline.statistics();
+            let compared = sampler.compare(kind, &F1, &baseline, &statistics)?;
+            // No sample exceeds a difference of nothing, which would make it look certain.
+            let p_value = if baseline == statistics { 1.0 } else { compared.p_value };
+            Ok::<_, TrainingError>(Comparison { p_value, ..compared })
+        };
         Ok(Self {
             report: scorer.report(),
             is_spans: matches!(scorer, Scorer::Spans(_)),
