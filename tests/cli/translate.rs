@@ -50,6 +50,7 @@ word_dropout = 0.0
 label_smoothing = 0.0
 [training]
 learning_rate = 0.01
+beta2 = 0.98
 batch_size = 100
 max_epochs = 8
 ema_decay = 0.0
