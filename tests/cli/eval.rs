@@ -85,6 +85,9 @@ fn a_baseline_is_tested_against_and_confusions_are_counted() {
     assert_eq!(json["confusions"][0]["gold"], "Y");
     assert!(json["interval"]["half_width"].as_f64() > Some(0.0), "{json}");
     eval(&["--hypotheses", "new.tsv", "--compare", "absent.tsv"]).fails(5);
+    let lines = ["--hypotheses", "new.tsv", "--references", "gold.tsv", "--confusion"];
+    folder.gloss(&[&["eval"], &lines[..]].concat()).fails(2);
+    folder.gloss(&["eval", "--raw", "--confusion", "gold.tsv"]).fails(2);
 }
 
 #[test]

@@ -242,5 +242,7 @@ fn labels_keep_to_what_is_known() {
     assert!(fixed("Nora\tB-XYZ\n").fails(3).contains("`B-XYZ`"));
     let no_column = folder
         .pipe(&["tag", "-q", "--from", "lines", "--fix", "known", "-m", &models.ner()], "a b\n");
+    let two = ["tag", "-q", "--fix", "known", "-m", &models.ner(), "-m", &models.upos()];
+    assert!(folder.pipe(&two, "a b\n").fails(2).contains("of one model"));
     assert!(no_column.fails(3).contains("no column `known`"));
 }

@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "references")]
     compare: Option<PathBuf>,
     /// Of labels: also print which were taken for which
-    #[arg(long)]
+    #[arg(long, conflicts_with = "raw")]
     confusion: bool,
     /// Of BLEU: how translations are cut into words
     #[arg(long, value_name = "TOKENIZER", requires = "references", conflicts_with = "layer", value_parser = translations::tokenizers())]
@@ -160,6 +160,7 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
         (Some(_), Some(_), _) => {
             return Err(Usage("--references: labels have one file of them".to_owned()).into());
         }
+        (Some(_), None, _) if args.confusion => return Err(no_confusion().into()),
         (Some(hypotheses), None, _) => {
             return Ok(Scores::Translations(translations::score(args, hypotheses, log)?));
         }
@@ -171,11 +172,18 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
         let problem = "--references: of --hypotheses, or of the translations of a translator";
         return Err(Usage(problem.to_owned()).into());
     }
+    if args.confusion && matches!(kind.as_deref(), Some("language-model" | "translator")) {
+        return Err(no_confusion().into());
+    }
     Ok(match kind.as_deref() {
         Some("language-model") => Scores::Text(text::score(args, log)?),
         Some("translator") => Scores::Translations(translations::score_model(args, log)?),
         _ => return labels(args, &labels::score(args, log)?, None),
     })
+}
+
+fn no_confusion() -> Usage {
+    Usage("--confusion: only labels are taken for each other".to_owned())
 }
 
 /// The scores of labels.

@@ -101,6 +101,10 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         let problem = format!("--n-best: {} has no place for sequences; use --to jsonl", args.to);
         return Err(Usage(problem).into());
     }
+    if args.fix.is_some() && args.models.len() > 1 {
+        let problem = "--fix: the given labels are those of one model; name only that";
+        return Err(Usage(problem.to_owned()).into());
+    }
     warn_of_what_has_no_place(args, log);
     let compute = args.labelling.prepare(log)?;
     // The end of the program frees them faster than it could.
