@@ -28,17 +28,21 @@ pub(crate) fn cached(file: &Path, repository: &Repository) -> Result<Bundle> {
     };
     let hash_of =
         |file: &Path| hash(file).map_err(|source| Error::Open { path: file.to_owned(), source });
-    let mut hash = hash_of(file)?;
-    let others = others(file)?;
-    if !others.is_empty() {
-        // The model is what all its files are.
-        let mut all = Sha256::new_with_prefix(&hash);
-        for other in &others {
-            all.update(hash_of(other)?);
+    let hash = hash_of(file)?;
+    let folder_of = |hash: &str| converted.join(format!("{hash}-{VERSION}"));
+    let mut folder = folder_of(&hash);
+    // A model of several files is what they all are; one of a single file that was
+    // converted need not be opened.
+    if !folder.is_dir() {
+        let others = others(file)?;
+        if !others.is_empty() {
+            let mut all = Sha256::new_with_prefix(&hash);
+            for other in &others {
+                all.update(hash_of(other)?);
+            }
+            folder = folder_of(&format!("{:x}", all.finalize()));
         }
-        hash = format!("{:x}", all.finalize());
     }
-    let folder = converted.join(format!("{hash}-{VERSION}"));
     if !folder.is_dir() {
         match convert(file, &folder, &ConvertOptions::default()) {
             // Another process was faster.

@@ -228,3 +228,29 @@ pub(super) struct Stack {
     /// Columns of what the first layer reads.
     pub(super) input: usize,
 }
+
+impl Stack {
+    /// Rows of first states: one a layer and direction.
+    pub(super) fn rows_of_states(&self) -> usize {
+        self.layers * if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// The weights that trained first states are here: `states` of one kind each
+    /// (hidden, and of an LSTM cell), `[rows, units]`.
+    pub(super) fn first_states<'s>(
+        &'s self,
+        states: &'s [Vec<f32>],
+    ) -> impl Iterator<Item = Weight> + 's {
+        let directions = if self.bidirectional { 2 } else { 1 };
+        (0..self.rows_of_states()).map(move |row| {
+            let suffix = if row % directions == 1 { "_reverse" } else { "" };
+            let part = row * self.units..(row + 1) * self.units;
+            let values = states.iter().flat_map(|s| &s[part.clone()]).copied().collect();
+            Weight {
+                name: format!("rnn.initial_l{}{suffix}", row / directions),
+                shape: vec![states.len(), self.units],
+                values: Values::Made(values),
+            }
+        })
+    }
+}

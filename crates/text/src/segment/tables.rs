@@ -188,10 +188,12 @@ pub(super) fn final_emoticon(word: &str) -> Option<usize> {
     longest.map(|len| word.len() - len)
 }
 
+/// Longest word of the tables that are looked up in lower case.
+const LONGEST: usize = 7;
+
 /// Whether the word, in whatever case, stands in a table of words in lower case.
 fn has_lower(table: &[&str], word: &str) -> bool {
-    let longest = table.iter().map(|entry| entry.len()).max().unwrap_or_default();
-    word.len() <= longest && table.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+    word.len() <= LONGEST && table.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 
 /// Whether a hyphen behind the word and what follows belong to it: `non-human`.
@@ -244,6 +246,8 @@ mod tests {
             let wrong = table.windows(2).find(|pair| pair[0] >= pair[1]);
             assert_eq!(wrong, None);
         }
+        let looked_up = [PREFIXES, UNITS, FILE_ENDINGS, SLASHED].concat();
+        assert_eq!(looked_up.iter().map(|word| word.len()).max(), Some(LONGEST));
     }
 
     #[test]

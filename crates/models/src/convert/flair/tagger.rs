@@ -249,7 +249,6 @@ impl Reader<'_, '_> {
         if !flag(self.root, "train_initial_hidden_state", false) || !self.uses_initial() {
             return Ok(false);
         }
-        let directions = if stack.bidirectional { 2 } else { 1 };
         let names: &[&str] = match cell {
             CellKind::Lstm => &["lstm_init_h", "lstm_init_c"],
             _ => &["lstm_init_h"],
@@ -257,23 +256,13 @@ impl Reader<'_, '_> {
         let mut states = Vec::new();
         for name in names {
             let tensor = self.tensors.get(name, 2)?;
-            if tensor.shape != [stack.layers * directions, stack.units] {
+            if tensor.shape != [stack.rows_of_states(), stack.units] {
                 let problem = format!("`{name}` has the shape {:?}", tensor.shape);
                 return Err(self.source.problem(problem));
             }
             states.push(self.source.read(&tensor)?);
         }
-        for row in 0..stack.layers * directions {
-            let suffix = if row % directions == 1 { "_reverse" } else { "" };
-            let part = row * stack.units..(row + 1) * stack.units;
-            self.weights.push(Weight {
-                name: format!("rnn.initial_l{}{suffix}", row / directions),
-                shape: vec![names.len(), stack.units],
-                values: Values::Made(
-                    states.iter().flat_map(|s| &s[part.clone()]).copied().collect(),
-                ),
-            });
-        }
+        self.weights.extend(stack.first_states(&states));
         Ok(true)
     }
 

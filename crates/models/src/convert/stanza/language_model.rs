@@ -11,7 +11,7 @@ use crate::{
     convert::{
         Conversion, Draft, Source,
         folder::Model,
-        source::{Stack, Tensors, Values, Weight},
+        source::{Stack, Tensors, Weight},
     },
     language_model::{KIND, LanguageModelModel},
 };
@@ -103,13 +103,11 @@ pub(super) fn first_states(
     stack: &Stack,
     weights: &mut Vec<Weight>,
 ) -> Result<bool> {
-    let directions = if stack.bidirectional { 2 } else { 1 };
-    let rows = stack.layers * directions;
     let mut states = Vec::new();
     for part in ["h", "c"] {
         let part = format!("{name}_{part}_init");
         let tensor = tensors.get(&part, 3)?;
-        if tensor.shape != [rows, 1, stack.units] {
+        if tensor.shape != [stack.rows_of_states(), 1, stack.units] {
             return Err(source.problem(format!("`{part}` has the shape {:?}", tensor.shape)));
         }
         states.push(source.read(&tensor)?);
@@ -117,14 +115,6 @@ pub(super) fn first_states(
     if states.iter().flatten().all(|value| *value == 0.0) {
         return Ok(false);
     }
-    for row in 0..rows {
-        let suffix = if row % directions == 1 { "_reverse" } else { "" };
-        let part = row * stack.units..(row + 1) * stack.units;
-        weights.push(Weight {
-            name: format!("rnn.initial_l{}{suffix}", row / directions),
-            shape: vec![states.len(), stack.units],
-            values: Values::Made(states.iter().flat_map(|s| &s[part.clone()]).copied().collect()),
-        });
-    }
+    weights.extend(stack.first_states(&states));
     Ok(true)
 }
