@@ -69,7 +69,7 @@ mod tests {
 
     use glossator::{
         TaggerConfig,
-        training::{LanguageModelRunConfig, RunConfig, TaggerRunConfig, TrainingConfig},
+        training::{LanguageModelRunConfig, RunConfig, TaggerRunConfig},
     };
 
     use super::*;
@@ -97,7 +97,9 @@ mod tests {
         let config = tagger();
         assert_eq!(config.seed, 1);
         assert_eq!(config.tagger, TaggerConfig::default());
-        assert_eq!(config.training, TrainingConfig::default());
+        let least = "task = \"tagger\"\n[data]\ntrain = \"train\"\nlayer = \"upos\"\n";
+        let RunConfig::Tagger(least) = parse(least) else { panic!("not a tagger") };
+        assert_eq!(config.training, least.training);
     }
 
     #[test]

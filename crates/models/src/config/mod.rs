@@ -68,10 +68,8 @@ trait Run: DeserializeOwned + Serialize {
     /// The `[training]` table.
     fn training(&self) -> &TrainingConfig;
 
-    /// What the `[training]` table is where the file says nothing.
-    fn default_training() -> TrainingConfig {
-        TrainingConfig::default()
-    }
+    /// What the `[training]` table is where the file, whose table is `given`, says nothing.
+    fn default_training(given: &toml::Table) -> TrainingConfig;
 
     /// Makes paths relative to the folder `base` absolute.
     fn resolve(&mut self, base: &Path);
@@ -185,14 +183,14 @@ fn run<T: Run>(text: &str, path: &Path, mut table: toml::Table, plain: bool) -> 
     if plain {
         toml::from_str::<T>(text).map_err(|error| explain(path, text, &error))?;
     }
-    let given = table.remove("training");
-    let mut training = toml::Table::try_from(T::default_training())
-        .map_err(|error| problem(None, error.to_string()))?;
-    match given {
-        Some(toml::Value::Table(given)) => training.extend(given),
+    let given = match table.remove("training") {
+        Some(toml::Value::Table(given)) => given,
         Some(_) => return Err(problem(line_of(text, "training"), "training is a table".into())),
-        None => {}
-    }
+        None => toml::Table::new(),
+    };
+    let mut training = toml::Table::try_from(T::default_training(&given))
+        .map_err(|error| problem(None, error.to_string()))?;
+    training.extend(given);
     table.insert("training".to_owned(), training.into());
     let mut config: T =
         toml::Value::Table(table).try_into().map_err(|error| explain(path, text, &error))?;
@@ -212,6 +210,8 @@ fn run<T: Run>(text: &str, path: &Path, mut table: toml::Table, plain: bool) -> 
 
 #[cfg(test)]
 mod tests {
+    use glossator_train::OptimizerKind;
+
     use super::*;
 
     const SMALL: &str = "task = \"tagger\"\n[data]\ntrain = \"a.conllu\"\nlayer = \"upos\"\n";
@@ -287,13 +287,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tagger_learns_with_adamw_unless_the_file_says_sgd_or_a_rate() {
+        let of = |settings: &[&str]| {
+            let training = parse(SMALL, settings).unwrap().training;
+            (training.optimizer, training.learning_rate)
+        };
+        assert_eq!(of(&[]), (OptimizerKind::AdamW, 2e-3));
+        assert_eq!(of(&["training.max_epochs=3"]), (OptimizerKind::AdamW, 2e-3));
+        assert_eq!(of(&["training.optimizer=adamw"]), (OptimizerKind::AdamW, 2e-3));
+        assert_eq!(of(&["training.optimizer=sgd"]), (OptimizerKind::Sgd, 0.1));
+        assert_eq!(of(&["training.learning_rate=0.05"]), (OptimizerKind::Sgd, 0.05));
+        let both = ["training.optimizer=adamw", "training.learning_rate=0.05"];
+        assert_eq!(of(&both), (OptimizerKind::AdamW, 0.05));
+    }
+
+    #[test]
     fn a_language_model_has_its_own_defaults_of_training() {
         let text = "task = \"language-model\"\n[data]\ntrain = \"a.txt\"\n[training]\nlearning_rate = 1.0\n";
         let config = match parse_any(text, &["training.batch_size=7"]).unwrap() {
             RunConfig::LanguageModel(config) => config,
             other => panic!("not a language model: {other:?}"),
         };
-        let own = LanguageModelRunConfig::default_training();
+        let own = LanguageModelRunConfig::default_training(&toml::Table::new());
         let want = TrainingConfig { learning_rate: 1.0, batch_size: 7, ..own };
         assert_eq!(config.training, want);
         assert_eq!(config.data.train, Path::new("/x/a.txt"));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use glossator_text::corpus::{Format, ReadOptions};
-use glossator_train::TrainingConfig;
+use glossator_train::{OptimizerKind, TrainingConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, Run, TaskKind, absolute, default_seed, model_path};
@@ -123,6 +123,19 @@ impl Run for TaggerRunConfig {
 
     fn training(&self) -> &TrainingConfig {
         &self.training
+    }
+
+    /// `AdamW`; SGD with Flair's rate where the file asks for it, or names a rate alone.
+    fn default_training(given: &toml::Table) -> TrainingConfig {
+        let sgd = match given.get("optimizer") {
+            Some(optimizer) => optimizer.as_str() == Some("sgd"),
+            None => given.contains_key("learning_rate"),
+        };
+        let flair = TrainingConfig::default();
+        if sgd {
+            return flair;
+        }
+        TrainingConfig { optimizer: OptimizerKind::AdamW, learning_rate: 2e-3, ..flair }
     }
 
     fn resolve(&mut self, base: &Path) {

@@ -107,7 +107,7 @@ impl Run for TranslatorRunConfig {
         &self.training
     }
 
-    fn default_training() -> TrainingConfig {
+    fn default_training(_: &toml::Table) -> TrainingConfig {
         TrainingConfig {
             optimizer: OptimizerKind::AdamW,
             schedule: ScheduleKind::Cosine,
