@@ -31,6 +31,32 @@ fn a_training_leaves_a_model_its_card_and_its_log() {
 }
 
 #[test]
+fn several_layers_are_learnt_checked_scored_and_written() {
+    let configuration = corpus::configuration("misc:NER", 2);
+    let both = configuration.replace("[tagger]", "further_layers = [\"upos\"]\n[tagger]");
+    let folder = folder(2).with("both.toml", both);
+    let check = folder.gloss(&["check", "both.toml"]);
+    assert!(check.out.contains("spans of misc:NER: "), "{}", check.out);
+    assert!(check.out.contains("labels of upos: "), "{}", check.out);
+    folder.gloss(&["train", "-q", "both.toml", "-o", "ner"]).ok();
+    let score = |layer: &[&str]| {
+        let args = [&["eval", "-q", "-m", "./ner", "train.conllu"][..], layer].concat();
+        folder.gloss(&args).ok()
+    };
+    assert!(score(&["--layer", "misc:NER"]).contains("\nPER "));
+    assert!(score(&["--layer", "upos"]).contains("\nPROPN "));
+    let tagged = folder.gloss(&["tag", "-q", "-m", "./ner", "--to", "conllu", "train.conllu"]).ok();
+    let rows: Vec<Vec<&str>> = tagged.lines().map(|line| line.split('\t').collect()).collect();
+    let words = rows.iter().filter(|row| row.len() == 10);
+    assert!(words.clone().all(|row| row[3] != "_" && row[9].contains("NER=")), "{tagged}");
+    let twice = folder.gloss(&["tag", "-m", "./ner", "-m", "./ner", "train.conllu"]);
+    assert!(twice.fails(2).contains("both write the layer `ner`"));
+    let same = ["train", "ner.toml", "--set", r#"data.further_layers=["misc:ner"]"#];
+    let error = folder.gloss(&same).fails(2);
+    assert!(error.contains("data.further_layers has `misc:ner`, which is learnt"), "{error}");
+}
+
+#[test]
 fn a_training_is_drawn_if_asked_for() {
     let folder = folder(2);
     folder.gloss(&["train", "-q", "ner.toml", "--plot"]).ok();
@@ -38,6 +64,17 @@ fn a_training_is_drawn_if_asked_for() {
     // Two epochs: a training loss and a score of each; a tagger has no loss there.
     assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
     assert!(!folder.names().contains(&"curves.svg".to_owned()));
+    // A log alone gives the same picture, also that of a training that still goes on.
+    folder.gloss(&["train", "-q", "--plot", "ner/log.jsonl", "-o", "again.svg"]).ok();
+    assert!(folder.read("again.svg") == svg.as_bytes());
+    let begun = String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8");
+    let begun = begun.lines().take_while(|line| !line.contains("finished"));
+    let folder = folder.with("half.jsonl", begun.collect::<Vec<_>>().join("\n") + "\n{\"ev");
+    folder.gloss(&["train", "-q", "--plot", "half.jsonl"]).ok();
+    assert!(folder.read("curves.svg") == svg.as_bytes());
+    let error = folder.gloss(&["train", "half.jsonl"]).fails(2);
+    assert!(error.contains("half.jsonl is a log, not a configuration"), "{error}");
+    folder.gloss(&["train", "--plot", "none.jsonl"]).fails(5);
 }
 
 #[test]

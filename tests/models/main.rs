@@ -14,6 +14,7 @@ use glossator::{
 };
 
 mod language_models;
+mod several_layers;
 mod translators;
 
 /// Sentences of a made-up world, small enough to learn by heart.

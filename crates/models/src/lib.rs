@@ -44,7 +44,7 @@ pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };
 pub use quirk::Quirk;
-pub use tagger::{Constraints, Gazetteer, Tagger, TaggerConfig};
+pub use tagger::{Constraints, Gazetteer, Tagger, TaggerConfig, TaggerLayer};
 #[cfg(feature = "train")]
 pub use training::{Scores, Trained, TrainingRun, train};
 

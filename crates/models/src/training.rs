@@ -62,6 +62,8 @@ pub struct Trained {
 pub enum Scores {
     /// A tagger's.
     Tags(Report),
+    /// Those of a tagger that writes several layers, by their names.
+    Layers(Vec<(String, Report)>),
     /// A language model's.
     Text(TextScore),
     /// A translator's.
@@ -72,6 +74,9 @@ impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tags(report) => report.fmt(f),
+            Self::Layers(reports) => {
+                reports.iter().try_for_each(|(layer, report)| write!(f, "{layer}\n{report}"))
+            }
             Self::Text(score) => score.fmt(f),
             Self::Translation(score) => score.fmt(f),
         }

@@ -126,6 +126,7 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
             dev: args.dev.clone(),
             test: args.test.clone(),
             layer: args.layer.clone().unwrap_or_default(),
+            further_layers: Vec::new(),
             format: args.from,
             columns: args.columns.clone(),
         },
@@ -141,7 +142,8 @@ pub fn describe(config: &RunConfig) -> anyhow::Result<(String, Vec<Finding>)> {
     Ok(match config {
         RunConfig::Tagger(config) => {
             let (statistics, findings) = check::check(config)?;
-            (statistics.iter().map(line).collect(), findings)
+            let several = !config.data.further_layers.is_empty();
+            (statistics.iter().map(|file| line(file, several)).collect(), findings)
         }
         RunConfig::LanguageModel(config) => {
             let (statistics, findings) = check::check_text(config)?;
@@ -155,9 +157,11 @@ pub fn describe(config: &RunConfig) -> anyhow::Result<(String, Vec<Finding>)> {
 }
 
 /// One line on a corpus.
-fn line(statistics: &Statistics) -> String {
-    let Statistics { key, path, sentences, tokens, labels, is_spans } = statistics;
+/// Figures of a file, with the name of the layer where there are `several`.
+fn line(statistics: &Statistics, several: bool) -> String {
+    let Statistics { key, path, layer, sentences, tokens, labels, is_spans } = statistics;
     let kind = if *is_spans { "spans" } else { "labels" };
+    let kind = if several { format!("{kind} of {layer}") } else { kind.to_owned() };
     let total: usize = labels.values().sum();
     let mut sorted: Vec<_> = labels.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

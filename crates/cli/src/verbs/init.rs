@@ -134,6 +134,7 @@ mod tests {
             "init_from",
             "dev",
             "test",
+            "further_layers",
             "columns",
             "reprojection_dim",
             "class_weights",

@@ -203,13 +203,15 @@ pub fn load(names: &[String], compute: &Compute) -> anyhow::Result<Vec<Tagger>> 
     let mut taggers: Vec<Tagger> = Vec::new();
     for name in names {
         let tagger = Tagger::load_in(name, compute.clone())?;
-        let layer = tagger.layer();
-        if let Some(other) = taggers.iter().find(|other| other.layer() == layer) {
-            let other = other.name();
-            return Err(Usage(format!(
-                "-m {other} -m {name}: both write the layer `{layer}`; use one of them"
-            ))
-            .into());
+        for layer in tagger.layers().map(|layer| layer.name) {
+            let writes = |other: &&Tagger| other.layers().any(|own| own.name == layer);
+            if let Some(other) = taggers.iter().find(writes) {
+                let other = other.name();
+                return Err(Usage(format!(
+                    "-m {other} -m {name}: both write the layer `{layer}`; use one of them"
+                ))
+                .into());
+            }
         }
         taggers.push(tagger);
     }

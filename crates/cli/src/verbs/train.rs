@@ -15,7 +15,10 @@ use std::{
 };
 
 use anyhow::Context;
-use glossator::training::{RunConfig, RunOptions, Trained, TrainingRun, train};
+use glossator::{
+    errors::TextError,
+    training::{RunConfig, RunOptions, Trained, TrainingRun, train},
+};
 use serde_json::json;
 
 use crate::{
@@ -27,11 +30,15 @@ use crate::{
     verbs::check::describe,
 };
 
+/// Name of the picture of a training.
+const CURVES: &str = "curves.svg";
+
 const EXAMPLES: &str = "\
 Examples:
   gloss train tagger.toml
   gloss train tagger.toml -o models/ner --set training.max_epochs=20 --set seed=7
   gloss train tagger.toml --resume --plot
+  gloss train --plot models/ner/log.jsonl -o ner.svg
   gloss train tagger.toml --dry-run";
 
 /// Train a model as a configuration file says
@@ -41,13 +48,15 @@ Examples:
 #[derive(clap::Args)]
 #[command(help_template = HELP, before_help = EXAMPLES)]
 pub struct Args {
-    /// Configuration file; `gloss init` prints one to start from
+    /// Configuration file; `gloss init` prints one to start from. With --plot also the log
+    /// of a training, which is only drawn
     #[arg(value_name = "CONFIG")]
     config: PathBuf,
     /// Use another value than the file's
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Folder of the model, its checkpoints and its log [default: the configuration's name]
+    /// Folder of the model, its checkpoints and its log [default: the configuration's name];
+    /// the picture of a log [default: `curves.svg` beside it]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Go on from the last checkpoint in the folder, or begin where it holds nothing yet
@@ -67,6 +76,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
+    if args.config.extension().is_some_and(|ending| ending == "jsonl") {
+        return draw(args, log);
+    }
     if !args.dry_run {
         restart::with_environment(args.compute.threads);
     }
@@ -95,7 +107,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         command: command::of(&args.config, &settings),
     })?;
     if args.plot {
-        plot(&out, log)?;
+        plot(&out.join("log.jsonl"), &out.join(CURVES), log)?;
     }
     match trained {
         Some(trained) => tell(log, &trained),
@@ -135,13 +147,25 @@ fn watch(log: Log, stop: Arc<AtomicBool>, code: Arc<AtomicU8>) -> anyhow::Result
     .context("cannot listen to signals")
 }
 
-/// Draws the course of the training of a folder.
-fn plot(folder: &Path, log: Log) -> anyhow::Result<()> {
-    let (from, to) = (folder.join("log.jsonl"), folder.join("curves.svg"));
-    let text =
-        fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
+/// Draws the log that stands in the place of a configuration.
+fn draw(args: &Args, log: Log) -> anyhow::Result<u8> {
+    let from = &args.config;
+    if !args.plot {
+        let shown = from.display();
+        let problem = format!("{shown} is a log, not a configuration; --plot draws it");
+        return Err(Usage(problem).into());
+    }
+    let to = args.output.clone().unwrap_or_else(|| from.with_file_name(CURVES));
+    plot(from, &to, log)?;
+    Ok(DONE)
+}
+
+/// Draws the course of a training from its log.
+fn plot(from: &Path, to: &Path, log: Log) -> anyhow::Result<()> {
+    let read = |source| TextError::Read { path: from.to_owned(), source };
+    let text = fs::read_to_string(from).map_err(read)?;
     match curves::draw(&text)? {
-        Some(svg) => output::write(Some(&to), &svg),
+        Some(svg) => output::write(Some(to), &svg),
         None => {
             log.warn("--plot: nothing was evaluated yet");
             Ok(())

@@ -4,7 +4,7 @@ mod repeated;
 mod words;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// One thing that deserves a look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// The corpus file.
     pub path: PathBuf,
@@ -53,6 +53,8 @@ pub struct Statistics {
     pub key: &'static str,
     /// The file.
     pub path: PathBuf,
+    /// The column of its labels.
+    pub layer: String,
     /// Sentences with words.
     pub sentences: usize,
     /// Words.
@@ -68,6 +70,22 @@ pub struct Statistics {
 /// # Errors
 /// If a file cannot be opened or read.
 pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
+    let (mut statistics, mut findings) = (Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    for layer in config.data.layers() {
+        let mut of_layer = config.clone();
+        of_layer.data.further_layers.clear();
+        of_layer.data.layer.clone_from(layer);
+        let (own, found) = check_layer(&of_layer)?;
+        statistics.extend(own);
+        // What is said of the words is the same for each layer.
+        findings.extend(found.into_iter().filter(|finding| known.insert(finding.clone())));
+    }
+    Ok((statistics, findings))
+}
+
+/// Looks at the corpora with their first layer alone.
+fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     let mut seen = Seen::default();
     for (key, path) in config.data.files() {
@@ -86,7 +104,8 @@ pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)
         let columns = gold_columns(&sentences, &config.data.layer)?;
         let detection = tags::detect(columns.iter().map(Vec::as_slice));
         let is_spans = detection.is_spans() || detection.stray().is_some();
-        let mut own = Statistics { key, path: path.to_owned(), is_spans, ..Default::default() };
+        let (path_, layer) = (path.to_owned(), config.data.layer.clone());
+        let mut own = Statistics { key, path: path_, layer, is_spans, ..Default::default() };
         own.sentences = sentences.len();
         own.tokens = sentences.iter().map(Sentence::len).sum();
         if sentences.is_empty() {

@@ -1,6 +1,7 @@
 //! The configuration of a tagger's training.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,7 +11,9 @@ use glossator_train::{OptimizerKind, TrainingConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, Run, TaskKind, absolute, default_seed, model_path};
-use crate::{EmbeddingConfig, Result, TaggerConfig, embeddings::cache::VectorCache};
+use crate::{
+    EmbeddingConfig, Result, TaggerConfig, embeddings::cache::VectorCache, tagger::layer_name,
+};
 
 /// A whole configuration file of a tagger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +59,10 @@ pub struct DataConfig {
     /// What is learnt: `upos`, `xpos`, `feats` or `misc:KEY` of CoNLL-U, or the
     /// name of a column.
     pub layer: String,
+    /// Further ones, learnt from the same vectors by the same recurrent layers
+    /// (multi-task learning; Collobert and Weston, 2008).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_layers: Vec<String>,
     /// Format of the files.
     #[serde(default)]
     pub format: Format,
@@ -69,9 +76,9 @@ impl DataConfig {
         ReadOptions { format: self.format, columns: self.columns.clone(), ..Default::default() }
     }
 
-    /// Name of the layer in the model's output.
-    pub(crate) fn layer_name(&self) -> String {
-        self.layer.trim_start_matches("misc:").to_lowercase()
+    /// Everything that is learnt.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.layer).chain(&self.further_layers)
     }
 
     /// The files that are named, with their keys.
@@ -117,6 +124,13 @@ impl Run for TaggerRunConfig {
         if self.tagger.embeddings.iter().any(has_subwords) {
             let reason = "is a model's own, and comes with the file of `vectors`; leave it out";
             return Some(("tagger.embeddings.subwords", reason.to_owned()));
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = self.data.layers().find(|column| !names.insert(layer_name(column))) {
+            return Some((
+                "data.further_layers",
+                format!("has `{twice}`, which is learnt already"),
+            ));
         }
         self.tagger.problem()
     }

@@ -204,6 +204,9 @@ pub(crate) struct TaggerModel {
     pub(crate) scheme: Option<Scheme>,
     /// Tags in the order of the emission scores.
     pub(crate) labels: Vec<String>,
+    /// Further layers, whose emission scores follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) further_layers: Vec<LayerModel>,
     /// How the weights are stored.
     pub(crate) precision: StoredPrecision,
     /// Number format it is computed with; left out: as they are stored.
@@ -213,6 +216,32 @@ pub(crate) struct TaggerModel {
     #[serde(default, skip_serializing_if = "Quirks::is_empty")]
     pub(crate) quirks: Quirks,
     pub(crate) tagger: TaggerConfig,
+}
+
+/// Name of the layer that a column is learnt as: without its `misc:`, in small letters.
+pub(crate) fn layer_name(column: &str) -> String {
+    column.trim_start_matches("misc:").to_lowercase()
+}
+
+/// One layer that a tagger writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LayerModel {
+    /// Name of the annotation layer.
+    pub(crate) layer: String,
+    /// Scheme of the tags if the layer is one of spans.
+    pub(crate) scheme: Option<Scheme>,
+    /// Tags in the order of the emission scores.
+    pub(crate) labels: Vec<String>,
+}
+
+impl TaggerModel {
+    /// All layers that it writes.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = LayerModel> {
+        let (layer, labels) = (self.layer.clone(), self.labels.clone());
+        let first = LayerModel { layer, scheme: self.scheme, labels };
+        std::iter::once(first).chain(self.further_layers.iter().cloned())
+    }
 }
 
 #[cfg(test)]

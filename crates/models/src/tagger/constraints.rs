@@ -88,8 +88,19 @@ impl Constraints {
         self.forbidden.iter().map(String::as_str).chain(named).find(|label| !known(label))
     }
 
-    /// What changes for a sentence.
-    pub(super) fn changes(&self, labels: &Labels, sentence: &Sentence) -> Result<Vec<Change>> {
+    /// The layer or column of the labels that tokens are given.
+    pub(super) fn fixed(&self) -> Option<&str> {
+        self.fixed.as_deref()
+    }
+
+    /// What changes for a sentence in a layer of these labels; `fixes`: the labels that
+    /// tokens are given are this layer's.
+    pub(super) fn changes(
+        &self,
+        labels: &Labels,
+        sentence: &Sentence,
+        fixes: bool,
+    ) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         if self.is_open() {
             return Ok(changes);
@@ -101,7 +112,8 @@ impl Constraints {
                 (0..tokens.len()).for_each(|token| forbid(token, tag));
             }
         }
-        for (token, label) in self.fixed_in(sentence).into_iter().enumerate() {
+        let fixed = if fixes { self.fixed_in(sentence) } else { Vec::new() };
+        for (token, label) in fixed.into_iter().enumerate() {
             if matches!(label.as_str(), "" | "_") {
                 continue;
             }
@@ -249,7 +261,7 @@ mod tests {
 
     fn changes(constraints: &Constraints, labels: &Labels, sentence: &Sentence) -> Vec<Vec<f32>> {
         let mut scores = vec![0.0; sentence.len() * labels.len()];
-        apply(&constraints.changes(labels, sentence).unwrap(), labels.len(), &mut scores);
+        apply(&constraints.changes(labels, sentence, true).unwrap(), labels.len(), &mut scores);
         scores.chunks(labels.len()).map(<[f32]>::to_vec).collect()
     }
 
@@ -275,7 +287,7 @@ mod tests {
         assert_eq!(open[..2], [vec![1, 2], vec![3, 4]]);
         assert_eq!(open[2..], [vec![0, 1, 2, 3, 4, 5], vec![0], vec![1, 2, 3, 4]]);
         sentence.set_layer(Layer::from_labels("known", &["_", "X", "_", "_", "_"]));
-        let error = Constraints::new().fix("known").changes(&bioes(), &sentence).unwrap_err();
+        let error = Constraints::new().fix("known").changes(&bioes(), &sentence, true).unwrap_err();
         assert!(error.to_string().contains("`X`"), "{error}");
     }
 

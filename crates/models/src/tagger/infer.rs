@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use glossator_hub::Bundle;
-use glossator_nn::{Crf, Mask, Precision, Weights};
-use glossator_text::{
-    Annotation, Dictionary, Document, Layer, Position, Sentence, Sequence, batch, segment,
-};
+use glossator_nn::{Precision, Weights};
+use glossator_text::{Dictionary, Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{
     Constraints, KIND, Labels, TaggerModel,
-    constraints::{self, Change, is_broken},
+    config::layer_name,
+    constraints::Change,
+    decode::Decoder,
     head::{Head, HeadShape},
 };
 use crate::{
@@ -34,20 +34,25 @@ const GROUP_TOKENS: usize = 512;
 pub struct Tagger {
     name: String,
     model: TaggerModel,
-    labels: Labels,
     embeddings: Vec<Box<dyn Embedding>>,
     head: Head,
-    decoder: Decoder,
+    /// One for each layer, the first one first.
+    decoders: Vec<Decoder>,
 }
 
-/// From emission scores to labels.
-enum Decoder {
-    /// The best sequence; also of a softmax over the tags of a scheme, where
-    /// all transitions weigh the same but must be legal, if the model says so.
-    Crf(Crf),
-    /// Each word by itself.
-    Softmax,
+/// A layer that a tagger writes.
+#[derive(Clone, Copy, Debug)]
+pub struct TaggerLayer<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it labels spans of words, rather than words.
+    pub is_spans: bool,
+    /// Its tags, in the order of their numbers.
+    pub labels: &'a [String],
 }
+
+/// What changes for a sentence, in the scores of each layer.
+type Changes = Vec<Vec<Change>>;
 
 impl std::fmt::Debug for Tagger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,9 +96,13 @@ impl Tagger {
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
         }
-        let labels = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
-        if let Some(problem) = labels.problem() {
-            return Err(bundle.damaged("config.json", problem).into());
+        for (index, layer) in model.layers().enumerate() {
+            let labels = Labels::new(&layer.labels, layer.scheme).with_quirks(&model.quirks);
+            let twice = || model.layers().take(index).any(|other| other.layer == layer.layer);
+            let twice = || twice().then(|| format!("the layer `{}` stands twice", layer.layer));
+            if let Some(problem) = labels.problem().or_else(twice) {
+                return Err(bundle.damaged("config.json", problem).into());
+            }
         }
         let own = compute.precision(model.compute.unwrap_or(model.precision));
         let configs = &model.tagger.embeddings;
@@ -136,24 +145,19 @@ impl Tagger {
         mut weights: Weights,
         precision: Precision,
     ) -> glossator_nn::Result<Self> {
-        let (config, n_tags) = (&model.tagger, model.labels.len());
-        let labels = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
+        let config = &model.tagger;
+        let n_tags = model.layers().map(|layer| layer.labels.len()).sum();
         let dim = embeddings.iter().map(|e| e.dim()).sum();
         let reprojected = config.reprojected(dim);
         let rnn = config.rnn(reprojected.unwrap_or(dim));
         let head = HeadShape { dim, reprojected, rnn, n_tags };
         let head = Head::new(&mut weights, &head, precision)?;
-        let decoder = if config.crf {
-            let transitions = weights.take("crf.transitions", &[n_tags + 2, n_tags])?;
-            Decoder::Crf(Crf::new(&transitions, &labels.mask())?)
-        } else if labels.scheme().is_some() {
-            Decoder::Crf(Crf::new(&vec![0.0; (n_tags + 2) * n_tags], &labels.mask())?)
-        } else {
-            Decoder::Softmax
-        };
+        let layers = model.layers().enumerate();
+        let decoder =
+            |(index, layer)| Decoder::new(index, layer, &model.quirks, config.crf, &mut weights);
+        let decoders = layers.map(decoder).collect::<glossator_nn::Result<_>>()?;
         weights.finish()?;
-        let name = name.to_owned();
-        Ok(Self { name, labels, embeddings, head, decoder, model })
+        Ok(Self { name: name.to_owned(), embeddings, head, decoders, model })
     }
 
     /// Name or path it was loaded from.
@@ -161,24 +165,46 @@ impl Tagger {
         &self.name
     }
 
-    /// Name of the annotation layer it writes.
+    /// Name of the annotation layer it writes, or of the first one.
     pub fn layer(&self) -> &str {
         &self.model.layer
     }
 
-    /// Whether it labels spans of words, rather than words.
-    pub fn is_spans(&self) -> bool {
-        self.labels.scheme().is_some()
+    /// All layers it writes: more than one if it was trained on `further_layers`.
+    pub fn layers(&self) -> impl Iterator<Item = TaggerLayer<'_>> {
+        let further = self.model.further_layers.iter().map(|layer| TaggerLayer {
+            name: &layer.layer,
+            is_spans: layer.scheme.is_some(),
+            labels: &layer.labels,
+        });
+        std::iter::once(self.first_layer()).chain(further)
     }
 
-    /// Its tags, in the order of their numbers.
+    fn first_layer(&self) -> TaggerLayer<'_> {
+        let TaggerModel { layer, scheme, labels, .. } = &self.model;
+        TaggerLayer { name: layer, is_spans: scheme.is_some(), labels }
+    }
+
+    /// The layer that is meant by the name of a layer or of a column with its gold labels:
+    /// the one of that name, else the first.
+    pub fn layer_of(&self, column: &str) -> TaggerLayer<'_> {
+        let name = layer_name(column);
+        self.layers().find(|layer| layer.name == name).unwrap_or_else(|| self.first_layer())
+    }
+
+    /// Whether it labels spans of words, rather than words (in its first layer).
+    pub fn is_spans(&self) -> bool {
+        self.model.scheme.is_some()
+    }
+
+    /// Its tags, in the order of their numbers (of its first layer).
     pub fn labels(&self) -> &[String] {
         &self.model.labels
     }
 
-    /// Whether it gives this label to words, or this class to spans.
+    /// Whether it gives this label to words, or this class to spans, in any layer.
     pub fn has_label(&self, label: &str) -> bool {
-        self.labels.has(label)
+        self.decoders.iter().any(|decoder| decoder.labels().has(label))
     }
 
     /// Splits a text into sentences and words, and labels it.
@@ -287,34 +313,43 @@ impl Tagger {
         }
         let labelled = taggers.iter().map(|tagger| {
             let named = |source| Error::Model { model: tagger.name.clone(), source };
-            let changes = sentences.iter().map(|s| constraints.changes(&tagger.labels, s));
+            let changes = sentences.iter().map(|s| tagger.changes(constraints, s));
             let changes = changes.collect::<Result<Vec<_>>>()?;
-            tagger.layers(&batch, n_best, &changes).map_err(|error| match error {
+            tagger.label(&batch, n_best, &changes).map_err(|error| match error {
                 Error::Layer(source) => named(source),
                 other => other,
             })
         });
         let labelled = labelled.collect::<Result<Vec<_>>>()?;
         drop(batch);
-        for layers in labelled {
-            for (sentence, layer) in sentences.iter_mut().zip(layers) {
-                let Some(layer) = layer else {
+        for found in labelled {
+            for (sentence, layers) in sentences.iter_mut().zip(found) {
+                let Some(layers) = layers else {
                     let problem = "no labels keep to the constraints and to the scheme of the tags";
                     return Err(Error::in_sentence(sentence, problem.to_owned()));
                 };
-                sentence.set_layer(layer);
+                layers.into_iter().for_each(|layer| sentence.set_layer(layer));
             }
         }
         Ok(())
     }
 
-    /// The layer of each sentence of a batch; none where `changes` leave none.
-    fn layers(
+    /// What constraints change for a sentence.
+    fn changes(&self, constraints: &Constraints, sentence: &Sentence) -> Result<Changes> {
+        let fixed = constraints.fixed().map(|column| self.layer_of(column).name);
+        let changes = self.decoders.iter().map(|decoder| {
+            constraints.changes(decoder.labels(), sentence, fixed == Some(decoder.layer()))
+        });
+        changes.collect()
+    }
+
+    /// The layers of each sentence of a batch; none where `changes` leave none.
+    fn label(
         &self,
         batch: &TokenBatch<'_>,
         n_best: usize,
-        changes: &[Vec<Change>],
-    ) -> Result<Vec<Option<Layer>>> {
+        changes: &[Changes],
+    ) -> Result<Vec<Option<Vec<Layer>>>> {
         let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
         let mut vectors = vec![0.0; batch.tokens.len() * dim];
         write_all(&self.embeddings, batch, &mut vectors)?;
@@ -344,27 +379,37 @@ impl Tagger {
         vectors: &[f32],
         lengths: &[usize],
         n_best: usize,
-        changes: &[Vec<Change>],
-    ) -> Result<Vec<Option<Layer>>> {
-        let mut emissions = self.head.emissions(vectors, lengths)?;
-        let mut rest = &mut emissions[..];
-        let mut layers = Vec::with_capacity(lengths.len());
+        changes: &[Changes],
+    ) -> Result<Vec<Option<Vec<Layer>>>> {
+        let emissions = self.head.emissions(vectors, lengths)?;
+        let mut rest = &emissions[..];
+        let mut labelled = Vec::with_capacity(lengths.len());
         for (length, changes) in lengths.iter().zip(changes) {
-            let (own, others) = rest.split_at_mut(length * self.labels.len());
+            let (own, others) = rest.split_at(length * self.n_tags());
             rest = others;
-            constraints::apply(changes, self.labels.len(), own);
-            let annotation = self.decode(own, changes).map_err(glossator_nn::Error::from)?;
-            let Some(annotation) = annotation else {
-                layers.push(None);
-                continue;
-            };
-            let mut layer = Layer::new(self.layer(), annotation);
-            if n_best > 0 {
-                layer.sequences = self.sequences(own, n_best).map_err(glossator_nn::Error::from)?;
-            }
-            layers.push(Some(layer));
+            let mut from = 0;
+            let layers = self.decoders.iter().zip(changes).map(|(decoder, changes)| {
+                let mut own = self.columns(own, &mut from, decoder);
+                decoder.decode(&mut own, changes, n_best).transpose()
+            });
+            // A layer that cannot be leaves the sentence without any.
+            let layers: Option<Result<Vec<Layer>, _>> =
+                layers.collect::<Option<Vec<_>>>().map(|layers| layers.into_iter().collect());
+            labelled.push(layers.transpose().map_err(glossator_nn::Error::from)?);
         }
-        Ok(layers)
+        Ok(labelled)
+    }
+
+    /// Tags of all layers.
+    fn n_tags(&self) -> usize {
+        self.decoders.iter().map(|decoder| decoder.labels().len()).sum()
+    }
+
+    /// The columns of one layer, which begin at `from`; moves it to the next one.
+    fn columns(&self, emissions: &[f32], from: &mut usize, decoder: &Decoder) -> Vec<f32> {
+        let own = *from..*from + decoder.labels().len();
+        *from = own.end;
+        emissions.chunks_exact(self.n_tags()).flat_map(|row| &row[own.clone()]).copied().collect()
     }
 
     /// Whether a character means something to all its embeddings that read
@@ -376,58 +421,6 @@ impl Tagger {
     /// What it sees of words.
     pub(crate) fn into_embeddings(self) -> Vec<Box<dyn Embedding>> {
         self.embeddings
-    }
-
-    /// Labels of one sentence's emission scores, `[tokens, tags]`; none if all break the
-    /// `changes` that were made to them.
-    fn decode(
-        &self,
-        emissions: &[f32],
-        changes: &[Change],
-    ) -> Result<Option<Annotation>, glossator_nn::KernelError> {
-        match &self.decoder {
-            Decoder::Softmax => {
-                let rows = emissions.chunks_exact(self.labels.len());
-                let best: Vec<_> = rows.map(softmax_best).collect();
-                let is_broken = is_broken(changes, best.iter().map(|(tag, _)| *tag));
-                Ok((!is_broken).then(|| self.labels.words(best.into_iter())))
-            }
-            Decoder::Crf(crf) => {
-                let (path, _) = crf.viterbi(emissions)?;
-                if is_broken(changes, path.iter().copied()) {
-                    return Ok(None);
-                }
-                Ok(Some(self.labels.annotation(&path, &crf.posterior(emissions)?)))
-            }
-        }
-    }
-}
-
-impl Tagger {
-    /// The likeliest sequences of one sentence's labels, `emissions`: `[tokens, tags]`.
-    fn sequences(
-        &self,
-        emissions: &[f32],
-        n_best: usize,
-    ) -> Result<Vec<Sequence>, glossator_nn::KernelError> {
-        let independent;
-        let crf = match &self.decoder {
-            Decoder::Crf(crf) => crf,
-            // Words by themselves are a chain whose transitions say nothing.
-            Decoder::Softmax => {
-                let n = self.labels.len();
-                independent = Crf::new(&vec![0.0; (n + 2) * n], &Mask::all(n))?;
-                &independent
-            }
-        };
-        let log_z = crf.posterior(emissions)?.log_z();
-        let paths = crf.n_best(emissions, n_best)?.into_iter();
-        let sequence = |(path, score): (Vec<usize>, f64)| Sequence {
-            score: (score - log_z).exp().min(1.0),
-            labels: self.labels.of_path(&path),
-        };
-        // What cannot be is no sequence.
-        Ok(paths.map(sequence).filter(|sequence| sequence.score > 0.0).collect())
     }
 }
 
@@ -449,17 +442,8 @@ impl Tagger {
         let mut vectors = vec![0.0; batch.tokens.len() * dim];
         write_all(&self.embeddings, &batch, &mut vectors)?;
         let emissions = self.head.emissions(&vectors, &batch.lengths)?;
-        let n = self.labels.len();
-        let (path, scores) = match &self.decoder {
-            Decoder::Softmax => {
-                (emissions.chunks_exact(n).map(|row| softmax_best(row).0).collect(), None)
-            }
-            Decoder::Crf(crf) => {
-                let (path, score) = crf.viterbi(&emissions).map_err(glossator_nn::Error::from)?;
-                let posterior = crf.posterior(&emissions).map_err(glossator_nn::Error::from)?;
-                (path, Some((score, posterior.log_z())))
-            }
-        };
+        let (path, scores) =
+            self.decoders[0].path(&emissions).map_err(glossator_nn::Error::from)?;
         Ok(Inside { vectors, emissions, path, scores })
     }
 }
@@ -472,28 +456,9 @@ fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Diction
     Ok((dictionaries, weights))
 }
 
-/// The class of the highest score, and its probability under a softmax.
-fn softmax_best(scores: &[f32]) -> (usize, f64) {
-    let mut best = 0;
-    for (class, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = class;
-        }
-    }
-    let top = f64::from(scores[best]);
-    (best, 1.0 / scores.iter().map(|&s| (f64::from(s) - top).exp()).sum::<f64>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_softmax_gives_probabilities() {
-        let (best, score) = softmax_best(&[1.0, 3.0, 2.0]);
-        let want = 1.0 / (1.0 + f64::exp(-1.0) + f64::exp(-2.0));
-        assert!(best == 1 && (score - want).abs() < 1e-12);
-    }
 
     #[test]
     fn a_tagger_is_shared_by_threads() {

@@ -2,11 +2,12 @@
 //! al., 2018).
 //!
 //! ```text
-//! embeddings, side by side -> reprojection -> BiLSTM -> emission scores -> CRF
+//! embeddings, side by side -> reprojection -> BiLSTM -> emission scores -> CRF of each layer
 //! ```
 
 mod config;
 mod constraints;
+mod decode;
 mod head;
 mod infer;
 mod labels;
@@ -16,9 +17,9 @@ mod mended;
 pub mod train;
 
 pub use config::TaggerConfig;
-pub(crate) use config::{KIND, TaggerModel};
+pub(crate) use config::{KIND, LayerModel, TaggerModel, layer_name};
 pub use constraints::{Constraints, Gazetteer};
 #[cfg(all(test, feature = "convert"))]
 pub(crate) use infer::Inside;
-pub use infer::Tagger;
+pub use infer::{Tagger, TaggerLayer};
 pub(crate) use labels::Labels;

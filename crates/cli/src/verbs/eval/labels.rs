@@ -21,11 +21,12 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
     let compute = args.labelling.prepare(log)?;
     let tagger = Tagger::load_in(args.model(), compute)?;
     let gold = args.layer.as_deref().unwrap_or(tagger.layer());
-    if asks_for_spans(args) && !tagger.is_spans() {
+    let layer = tagger.layer_of(gold);
+    if asks_for_spans(args) && !layer.is_spans {
         let name = tagger.name();
         return Err(Usage(format!("span-f1: the model {name} labels words, not spans")).into());
     }
-    let mut scorer = Scorer::new(tagger.is_spans());
+    let mut scorer = Scorer::new(layer.is_spans);
     let mut sentences = 0;
     let input = Input::open(&args.files, args.reading.options());
     input.windows(WINDOW, log, |mut window| {
@@ -36,8 +37,8 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
         sentences += window.len();
         tagger.tag_batches(&mut window, args.labelling.batch_size)?;
         for sentence in &window {
-            let layer = sentence.layer(tagger.layer());
-            let predicted = layer.map(|layer| layer.column(sentence.len(), Scheme::Iob2));
+            let predicted =
+                sentence.layer(layer.name).map(|layer| layer.column(sentence.len(), Scheme::Iob2));
             scorer.add(&column(sentence, gold)?, &predicted.unwrap_or_default())?;
         }
         Ok(())

@@ -28,14 +28,15 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
         Some(model) => Some(Tagger::load_in(model, args.labelling.prepare(log)?)?),
         None => None,
     };
-    if let Some(tagger) = tagger.as_ref().filter(|tagger| tagger.is_spans()) {
-        let name = tagger.name();
-        return Err(Usage(format!("--raw: the model {name} labels spans, not words")).into());
-    }
     if args.metrics().any(|metric| metric == Metric::Labels) && tagger.is_none() {
         return Err(Usage("labels: name the model that gives them (-m)".to_owned()).into());
     }
     let gold = tagger.as_ref().map(|tagger| args.layer.as_deref().unwrap_or(tagger.layer()));
+    let layer = tagger.as_ref().zip(gold).map(|(tagger, gold)| tagger.layer_of(gold));
+    if let Some((tagger, _)) = tagger.as_ref().zip(layer).filter(|(_, layer)| layer.is_spans) {
+        let name = tagger.name();
+        return Err(Usage(format!("--raw: the model {name} labels spans, not words")).into());
+    }
     let mut treebank = Treebank::default();
     let mut options = args.reading.options();
     if options.format == Format::Auto {
@@ -57,6 +58,6 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
     if let Some(tagger) = &tagger {
         tagger.tag_batches(&mut sentences, args.labelling.batch_size)?;
     }
-    let found = Split::of(&sentences, tagger.as_ref().map(Tagger::layer));
+    let found = Split::of(&sentences, layer.map(|layer| layer.name));
     Ok(Raw(found.score(&treebank.split)))
 }

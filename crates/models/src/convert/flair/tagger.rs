@@ -295,6 +295,7 @@ impl Reader<'_, '_> {
             layer: layer.filter(|name| !name.is_empty()).unwrap_or("ner").to_owned(),
             scheme,
             labels,
+            further_layers: Vec::new(),
             precision: StoredPrecision::F32,
             compute: None,
             quirks,

@@ -295,6 +295,7 @@ impl Reader<'_, '_> {
             layer: "ner".to_owned(),
             scheme: Some(scheme),
             labels,
+            further_layers: Vec::new(),
             precision: StoredPrecision::F32,
             compute: None,
             quirks,

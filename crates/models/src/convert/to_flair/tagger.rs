@@ -59,7 +59,9 @@ impl Export<'_> {
     fn refuse_layers(&self) -> Result<()> {
         let TaggerConfig { cell, connection, layer_norm, learned_state, bidirectional, .. } =
             &self.config.tagger;
-        let problem = if self.config.tagger.layers == 0 {
+        let problem = if !self.config.further_layers.is_empty() {
+            "it writes several layers".to_owned()
+        } else if self.config.tagger.layers == 0 {
             return Ok(());
         } else if !matches!(cell, CellKind::Lstm | CellKind::Gru | CellKind::Elman) {
             format!("its cell is `{}`", cell.cell().spec().name)

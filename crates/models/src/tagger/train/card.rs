@@ -12,8 +12,10 @@ pub(super) struct Card<'a> {
     pub(super) config: &'a TaggerRunConfig,
     pub(super) corpora: &'a Corpora,
     pub(super) summary: &'a Summary,
-    pub(super) dev: &'a Report,
-    pub(super) test: Option<&'a Report>,
+    /// Scores of each layer, with its name.
+    pub(super) dev: &'a [(String, Report)],
+    /// None without test data.
+    pub(super) test: &'a [(String, Report)],
 }
 
 impl Card<'_> {
@@ -25,7 +27,9 @@ impl Card<'_> {
         if !info.description.is_empty() {
             card += &format!("{}\n\n", info.description);
         }
-        card += &format!("- Layer: `{}`, {} tags\n", tagger.layer(), tagger.labels().len());
+        for layer in tagger.layers() {
+            card += &format!("- Layer: `{}`, {} tags\n", layer.name, layer.labels.len());
+        }
         if !info.licence.is_empty() {
             card += &format!("- Licence of the weights: {}\n", info.licence);
         }
@@ -45,12 +49,11 @@ impl Card<'_> {
             "\n## Training\n\nSeed {seed}, {epochs} epochs, {steps} steps; the best is epoch {best_epoch}.\n\n"
         );
         card += &format!("```\n{command}\n```\n");
-        let mut scores = |split: &str, report: &Report| {
-            card += &format!("\n## Scores on {split}\n\n```\n{report}```\n");
-        };
-        scores("dev", self.dev);
-        if let Some(test) = self.test {
-            scores("test", test);
+        for (split, reports) in [("dev", self.dev), ("test", self.test)] {
+            for (layer, report) in reports {
+                let of = if reports.len() > 1 { format!(": `{layer}`") } else { String::new() };
+                card += &format!("\n## Scores on {split}{of}\n\n```\n{report}```\n");
+            }
         }
         card
     }

@@ -57,7 +57,7 @@ fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
 }
 
 /// Reads the sentences of a corpus that have words, and checks that all have
-/// the gold column.
+/// the gold columns.
 pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
     let missing = |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
     std::fs::File::open(path).map_err(missing)?;
@@ -65,7 +65,7 @@ pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sent
     for sentence in corpus::open(path, 0, &data.read_options())? {
         let sentence = sentence?;
         if !sentence.is_empty() {
-            gold_column(&sentence, &data.layer)?;
+            data.layers().try_for_each(|column| gold_column(&sentence, column).map(drop))?;
             sentences.push(sentence);
         }
     }

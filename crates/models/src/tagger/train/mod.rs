@@ -11,9 +11,9 @@ use glossator_train::{Outcome, metric::Report, run};
 
 pub(crate) use data::{gold_columns, open};
 
-use super::Tagger;
+use super::{Tagger, layer_name};
 use crate::{
-    Compute, Result, TaggerRunConfig,
+    Compute, DataConfig, Result, TaggerRunConfig,
     training::{Run, Scores, Trained, keep_config, write},
 };
 use card::Card;
@@ -44,29 +44,55 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
     keep_config(&out, config, false)?;
     let compute = Compute { precision: None, device: options.device.clone() };
     let best = Tagger::from_bundle(&Bundle::folder(&out), compute)?;
-    let layer = &config.data.layer;
-    let dev = best.evaluate(&corpora.dev, layer)?;
-    let test = match &corpora.test {
-        Some(test) => Some(best.evaluate(test, layer)?),
-        None => None,
+    let dev = best.evaluate_layers(&corpora.dev, &config.data)?;
+    let test = corpora.test.as_ref().map(|test| best.evaluate_layers(test, &config.data));
+    let test = test.transpose()?;
+    let card = Card {
+        config,
+        corpora: &corpora,
+        summary: &summary,
+        dev: &dev,
+        test: test.as_deref().unwrap_or_default(),
     };
-    let card =
-        Card { config, corpora: &corpora, summary: &summary, dev: &dev, test: test.as_ref() };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
-    let (dev, test) = (Scores::Tags(dev), test.map(Scores::Tags));
+    let (dev, test) = (scores(dev), test.map(scores));
     let warnings = made_anew.into_iter().chain(cache.warning()).collect();
     Ok(Some(Trained { summary, folder: out, dev, test, warnings }))
 }
 
+fn scores(mut reports: Vec<(String, Report)>) -> Scores {
+    match reports.len() {
+        1 => Scores::Tags(reports.remove(0).1),
+        _ => Scores::Layers(reports),
+    }
+}
+
 impl Tagger {
     /// Scores the tagger on sentences with a gold column: the one named
-    /// `column`, or the one of its own layer.
+    /// `column`, against the layer of that name or the first one.
     ///
     /// # Errors
     /// If a sentence lacks the column.
     pub fn evaluate(&self, sentences: &[Sentence], column: &str) -> Result<Report> {
         let mut tagged = sentences.to_vec();
         self.tag_sentences(&mut tagged)?;
-        data::score(&tagged, column, self.layer(), self.is_spans())
+        self.score(&tagged, column)
+    }
+
+    /// Scores each layer, with its name, by the column that it is learnt from.
+    fn evaluate_layers(
+        &self,
+        sentences: &[Sentence],
+        data: &DataConfig,
+    ) -> Result<Vec<(String, Report)>> {
+        let mut tagged = sentences.to_vec();
+        self.tag_sentences(&mut tagged)?;
+        let score = |column: &String| Ok((layer_name(column), self.score(&tagged, column)?));
+        data.layers().map(score).collect()
+    }
+
+    fn score(&self, tagged: &[Sentence], column: &str) -> Result<Report> {
+        let layer = self.layer_of(column);
+        data::score(tagged, column, layer.name, layer.is_spans)
     }
 }

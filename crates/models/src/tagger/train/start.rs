@@ -18,7 +18,8 @@ use crate::{
 /// Everything that is known before the first parameter is made.
 pub(super) struct Start {
     pub(super) tagger: TaggerConfig,
-    pub(super) labels: Labels,
+    /// Of each layer.
+    pub(super) labels: Vec<Labels>,
     pub(super) embeddings: Vec<Prepared>,
     /// Weights of the model that is trained on from.
     weights: Weights,
@@ -72,10 +73,17 @@ impl Start {
         Tagger::from_bundle(&bundle, None)?;
         let model: TaggerModel = bundle.config(KIND)?;
         refuse_quirks(name, &model.quirks)?;
-        let labels = labels(config, corpora, model.tagger.scheme)?.with_quirks(&model.quirks);
-        let own = Labels::new(&model.labels, model.scheme).with_quirks(&model.quirks);
-        let suffice = labels.names().iter().all(|tag| own.number(tag).is_some());
-        let keep = own.scheme() == labels.scheme() && suffice;
+        let labels = labels(config, corpora, model.tagger.scheme)?;
+        let labels: Vec<_> =
+            labels.into_iter().map(|labels| labels.with_quirks(&model.quirks)).collect();
+        let own = model
+            .layers()
+            .map(|layer| Labels::new(&layer.labels, layer.scheme).with_quirks(&model.quirks));
+        let own: Vec<_> = own.collect();
+        let suffice = |(own, new): (&Labels, &Labels)| {
+            own.scheme() == new.scheme() && new.names().iter().all(|tag| own.number(tag).is_some())
+        };
+        let keep = own.len() == labels.len() && own.iter().zip(&labels).all(suffice);
         let of_labels = |name: &str| name.starts_with("output.") || name.starts_with("crf.");
         let weights = stored::weights(&bundle, |name| keep || !of_labels(name))?;
         let mut embeddings = Vec::new();
@@ -123,21 +131,31 @@ fn refuse_quirks(name: &str, quirks: &Quirks) -> Result<()> {
     Err(Error::Config { path: name.into(), line: None, problem })
 }
 
-/// The labels of the training data: spans if they look like it.
-fn labels(config: &TaggerRunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Labels> {
-    let columns = gold_columns(&corpora.train, &config.data.layer)?;
+/// The labels of each layer in the training data.
+fn labels(config: &TaggerRunConfig, corpora: &Corpora, scheme: Scheme) -> Result<Vec<Labels>> {
+    config.data.layers().map(|column| labels_of(column, config, corpora, scheme)).collect()
+}
+
+/// The labels of one column: spans if they look like it.
+fn labels_of(
+    column: &str,
+    config: &TaggerRunConfig,
+    corpora: &Corpora,
+    scheme: Scheme,
+) -> Result<Labels> {
+    let columns = gold_columns(&corpora.train, column)?;
     let detection = tags::detect(columns.iter().map(Vec::as_slice));
     let labels = if detection.is_spans() {
         let spans = columns.iter().flat_map(|column| tags::spans(column));
         Labels::of_spans(spans.map(|span| span.label), scheme)
     } else {
-        refuse_stray_tags(config, corpora, &columns, &detection)?;
+        refuse_stray_tags(column, config, corpora, &columns, &detection)?;
         Labels::of_words(columns.iter().flatten().map(String::as_str))
     };
     match labels.problem() {
         Some(problem) => {
             let path = config.data.train.clone();
-            let problem = format!("the labels of `{}`: {problem}", config.data.layer);
+            let problem = format!("the labels of `{column}`: {problem}");
             Err(Error::Data { path, line: None, problem })
         }
         None => Ok(labels),
@@ -147,6 +165,7 @@ fn labels(config: &TaggerRunConfig, corpora: &Corpora, scheme: Scheme) -> Result
 /// A column of spans with a few tags that are none is a mistake, not a column
 /// of word labels.
 fn refuse_stray_tags(
+    column: &str,
     config: &TaggerRunConfig,
     corpora: &Corpora,
     columns: &[Vec<String>],
@@ -160,8 +179,8 @@ fn refuse_stray_tags(
     let place = places.next().map(|(path, line)| (path.to_owned(), Some(line)));
     let (path, line) = place.unwrap_or_else(|| (config.data.train.clone(), None));
     let problem = format!(
-        "`{stray}` is no tag of spans, such as B-{stray} or O, as the others of `{}` are; mend it",
-        config.data.layer
+        "`{stray}` is no tag of spans, such as B-{stray} or O, as the others of `{column}` are; \
+         mend it"
     );
     Err(Error::Data { path, line, problem })
 }

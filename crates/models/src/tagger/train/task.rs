@@ -1,6 +1,6 @@
 //! The tagger as a task of the training loop.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Tensor, Var};
 use glossator_hub::{FORMAT, write_tensors};
@@ -8,7 +8,10 @@ use glossator_nn::{
     Device, Linear, Mask, ParamSet, Rng, Rnn, Weights, crf_loss, dropout, weighted_nll,
 };
 use glossator_text::{Dictionary, Sentence, batch, tags};
-use glossator_train::{BoxError, Evaluation, Loss, Snapshot, Task};
+use glossator_train::{
+    BoxError, Evaluation, Loss, Snapshot, Task,
+    metric::{Report, Score},
+};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -19,7 +22,7 @@ use crate::{
     Error, Result, TaggerRunConfig, TokenBatch,
     embeddings::{EmbeddingConfig, Prepared, TrainedEmbedding},
     stored::{self, WEIGHTS},
-    tagger::{KIND, Labels, Tagger, TaggerModel},
+    tagger::{KIND, Labels, LayerModel, Tagger, TaggerModel, decode::transitions, layer_name},
     training::{products, write, write_json},
 };
 
@@ -31,11 +34,7 @@ pub(super) struct TaggerTask<'a> {
     config: &'a TaggerRunConfig,
     corpora: &'a Corpora,
     model: TaggerModel,
-    labels: Labels,
-    mask: Mask,
-    gold: Vec<Vec<usize>>,
-    /// Weight of each tag in the loss without a CRF.
-    class_weights: Vec<f32>,
+    layers: Vec<TrainedLayer>,
     /// Hash of the model's settings and of the data.
     fingerprint: String,
     prepared: Vec<Prepared>,
@@ -44,7 +43,50 @@ pub(super) struct TaggerTask<'a> {
     reprojection: Option<Linear>,
     rnn: Option<Rnn>,
     output: Linear,
+}
+
+/// A layer that is learnt.
+struct TrainedLayer {
+    labels: Labels,
+    mask: Mask,
+    /// Its tags of each sentence.
+    gold: Vec<Vec<usize>>,
+    /// Weight of each tag in the loss without a CRF.
+    class_weights: Vec<f32>,
+    /// With a CRF.
     transitions: Option<Var>,
+}
+
+impl TrainedLayer {
+    fn new(
+        index: usize,
+        column: &str,
+        labels: Labels,
+        crf: bool,
+        config: &TaggerRunConfig,
+        corpora: &Corpora,
+        params: &mut ParamSet,
+    ) -> Result<Self> {
+        let n = labels.len();
+        let transitions = match crf {
+            true => Some(params.add(&transitions(index), vec![0.0; (n + 2) * n], (n + 2, n))?),
+            false => None,
+        };
+        let gold = corpora.train.iter().map(|sentence| gold(sentence, column, &labels));
+        let gold = gold.collect::<Result<Vec<_>>>()?;
+        let class_weights = class_weights(&config.tagger.class_weights, &labels);
+        Ok(Self { mask: labels.mask(), labels, gold, class_weights, transitions })
+    }
+
+    /// Sum of the losses of a batch's sentences by their emission scores `[tokens, tags]`.
+    fn loss(&self, emissions: &Tensor, batch: &[usize], lengths: &[usize]) -> Result<Tensor> {
+        let gold: Vec<usize> = batch.iter().flat_map(|&i| &self.gold[i]).copied().collect();
+        Ok(match &self.transitions {
+            Some(transitions) => crf_loss(emissions, transitions, &self.mask, lengths, &gold)
+                .map_err(glossator_nn::Error::from)?,
+            None => weighted_nll(emissions, &gold, &self.class_weights)?,
+        })
+    }
 }
 
 impl<'a> TaggerTask<'a> {
@@ -55,7 +97,8 @@ impl<'a> TaggerTask<'a> {
         device: &Device,
     ) -> Result<Self> {
         let tagger = start.tagger.clone();
-        let labels = start.labels.clone();
+        let labels = std::mem::take(&mut start.labels);
+        refuse_unknown_classes(config, &labels)?;
         let rng = &mut Rng::new(config.seed, "init", 0);
         let mut params = ParamSet::on(device);
         let mut embeddings = Vec::new();
@@ -78,12 +121,21 @@ impl<'a> TaggerTask<'a> {
             0 => None,
             _ => Some(Rnn::new(&mut params, "rnn", shape, first, rng)?.in_precision(precision)),
         };
-        let n = labels.len();
+        let n = labels.iter().map(Labels::len).sum();
         let output = Linear::new(&mut params, "output", shape.output_dim(), n, rng)?;
-        let transitions = match tagger.crf {
-            true => Some(params.add("crf.transitions", vec![0.0; (n + 2) * n], (n + 2, n))?),
-            false => None,
-        };
+        let mut layers = Vec::new();
+        for ((index, column), labels) in config.data.layers().enumerate().zip(labels) {
+            // A model that is trained on may decode otherwise than the file says.
+            layers.push(TrainedLayer::new(
+                index,
+                column,
+                labels,
+                tagger.crf,
+                config,
+                corpora,
+                &mut params,
+            )?);
+        }
         start.fill(&params)?;
         let mut tagger = tagger;
         for embedding in &mut tagger.embeddings {
@@ -93,38 +145,39 @@ impl<'a> TaggerTask<'a> {
                 words.vectors = name.map(Into::into);
             }
         }
-        let class_weights = class_weights(config, &labels)?;
+        let named = |(column, layer): (&String, &TrainedLayer)| LayerModel {
+            layer: layer_name(column),
+            scheme: layer.labels.scheme(),
+            labels: layer.labels.names(),
+        };
+        let mut named = config.data.layers().zip(&layers).map(named);
+        let first = named.next();
+        let LayerModel { layer, scheme, labels } = first.expect("there is a first layer");
         let model = TaggerModel {
             kind: KIND.to_owned(),
             format: FORMAT,
-            layer: config.data.layer_name(),
-            scheme: labels.scheme(),
-            labels: labels.names(),
+            layer,
+            scheme,
+            labels,
+            further_layers: named.collect(),
             precision: config.model.precision,
             compute: config.model.compute,
             quirks: start.quirks,
             tagger,
         };
-        let gold = corpora.train.iter().map(|s| gold(s, &config.data.layer, &labels));
-        let gold = gold.collect::<Result<Vec<_>>>()?;
-        let dev = gold_columns(&corpora.dev, &config.data.layer)?;
-        let fingerprint = fingerprint(&model, &start.embeddings, corpora, &gold, &dev);
+        let fingerprint = fingerprint(&model, &start.embeddings, config, corpora, &layers)?;
         Ok(Self {
             config,
             corpora,
             model,
-            mask: labels.mask(),
-            gold,
-            class_weights,
+            layers,
             fingerprint,
-            labels,
             prepared: start.embeddings,
             params,
             embeddings,
             reprojection,
             rnn,
             output,
-            transitions,
         })
     }
 
@@ -161,13 +214,20 @@ impl<'a> TaggerTask<'a> {
     fn batch_loss(&self, batch: &[usize], rng: &mut Rng) -> Result<Loss> {
         let tokens = TokenBatch::new(batch.iter().map(|&i| &self.corpora.train[i]));
         let emissions = self.emissions(&tokens, rng)?;
-        let gold: Vec<usize> = batch.iter().flat_map(|&i| &self.gold[i]).copied().collect();
-        let sum = match &self.transitions {
-            Some(transitions) => {
-                crf_loss(&emissions, transitions, &self.mask, &tokens.lengths, &gold)
-                    .map_err(glossator_nn::Error::from)?
+        let sum = match &self.layers[..] {
+            [layer] => layer.loss(&emissions, batch, &tokens.lengths)?,
+            layers => {
+                let (mut from, mut losses) = (0, Vec::new());
+                for layer in layers {
+                    let own = emissions.narrow(1, from, layer.labels.len());
+                    let own = own.and_then(|own| own.contiguous());
+                    let own = own.map_err(glossator_nn::Error::from)?;
+                    losses.push(layer.loss(&own, batch, &tokens.lengths)?);
+                    from += layer.labels.len();
+                }
+                let sum = Tensor::stack(&losses, 0).and_then(|losses| losses.sum_all());
+                sum.map_err(glossator_nn::Error::from)?
             }
-            None => weighted_nll(&emissions, &gold, &self.class_weights)?,
         };
         Ok(Loss { sum, count: batch.len(), tokens: tokens.tokens.len() })
     }
@@ -198,20 +258,26 @@ impl<'a> TaggerTask<'a> {
     fn evaluate_dev(&self) -> Result<Evaluation> {
         let (model, weights) = (self.model.clone(), self.weights()?);
         let tagger = Tagger::from_weights("in training", model, &self.prepared, weights)?;
-        let report = tagger.evaluate(&self.corpora.dev, &self.config.data.layer)?;
-        let accuracy = ("accuracy".to_owned(), report.accuracy);
-        if self.labels.scheme().is_none() {
-            return Ok(Evaluation {
-                score: report.accuracy,
-                metrics: vec![accuracy],
-                ..Evaluation::default()
-            });
+        let reports = tagger.evaluate_layers(&self.corpora.dev, &self.config.data)?;
+        let mut evaluation = Evaluation::default();
+        let several = self.layers.len() > 1;
+        for ((name, report), layer) in reports.into_iter().zip(&self.layers) {
+            let Report { micro, accuracy, .. } = report;
+            let (score, metrics) = match layer.labels.scheme() {
+                None => (accuracy, vec![("accuracy", accuracy)]),
+                Some(_) => {
+                    let Score { precision, recall, f1, .. } = micro;
+                    let spans = [("precision", precision), ("recall", recall), ("f1", f1)];
+                    (f1, spans.into_iter().chain([("accuracy", accuracy)]).collect())
+                }
+            };
+            // The mean: each layer weighs the same.
+            evaluation.score += score / self.layers.len() as f64;
+            evaluation.metrics.extend(metrics.into_iter().map(|(metric, value)| {
+                (if several { format!("{name} {metric}") } else { metric.to_owned() }, value)
+            }));
         }
-        let micro = report.micro;
-        let metrics = [("precision", micro.precision), ("recall", micro.recall), ("f1", micro.f1)];
-        let metrics = metrics.map(|(name, value)| (name.to_owned(), value));
-        let metrics = metrics.into_iter().chain([accuracy]).collect();
-        Ok(Evaluation { score: micro.f1, metrics, ..Evaluation::default() })
+        Ok(evaluation)
     }
 }
 
@@ -263,36 +329,44 @@ impl Task for TaggerTask<'_> {
     }
 }
 
-/// Weight of each tag; a class of spans weighs all its tags.
-fn class_weights(config: &TaggerRunConfig, labels: &Labels) -> Result<Vec<f32>> {
-    let given = &config.tagger.class_weights;
-    let names = labels.names();
-    let class = |tag: &'_ str| match labels.scheme() {
-        Some(_) => tags::parse(tag).1.to_owned(),
-        None => tag.to_owned(),
-    };
-    if let Some(unknown) =
-        given.keys().find(|key| !names.iter().any(|tag| tag == *key || class(tag) == **key))
-    {
-        let path = config.data.train.clone();
-        let problem = format!(
-            "`{unknown}` of tagger.class_weights is none of its labels: {}",
-            names.join(", ")
-        );
-        return Err(Error::Data { path, line: None, problem });
+/// The class of a tag, or the label itself.
+fn class<'a>(labels: &Labels, tag: &'a str) -> &'a str {
+    match labels.scheme() {
+        Some(_) => tags::parse(tag).1,
+        None => tag,
     }
-    let weight = |tag: &String| given.get(tag).or_else(|| given.get(&class(tag)));
-    Ok(names.iter().map(|tag| weight(tag).copied().unwrap_or(1.0)).collect())
+}
+
+/// Weight of each tag; a class of spans weighs all its tags.
+fn class_weights(given: &BTreeMap<String, f32>, labels: &Labels) -> Vec<f32> {
+    let weight = |tag: &String| given.get(tag).or_else(|| given.get(class(labels, tag)));
+    labels.names().iter().map(|tag| weight(tag).copied().unwrap_or(1.0)).collect()
+}
+
+/// Refuses a weight of what is a label of no layer.
+fn refuse_unknown_classes(config: &TaggerRunConfig, layers: &[Labels]) -> Result<()> {
+    let known = |key: &str| {
+        layers
+            .iter()
+            .any(|labels| labels.names().iter().any(|tag| tag == key || class(labels, tag) == key))
+    };
+    let Some(unknown) = config.tagger.class_weights.keys().find(|key| !known(key)) else {
+        return Ok(());
+    };
+    let names: Vec<String> = layers.iter().flat_map(Labels::names).collect();
+    let problem =
+        format!("`{unknown}` of tagger.class_weights is none of its labels: {}", names.join(", "));
+    Err(Error::Data { path: config.data.train.clone(), line: None, problem })
 }
 
 /// Hash of everything a run stands on but its `[training]` settings.
 fn fingerprint(
     model: &TaggerModel,
     embeddings: &[Prepared],
+    config: &TaggerRunConfig,
     corpora: &Corpora,
-    gold: &[Vec<usize>],
-    dev: &[Vec<String>],
-) -> String {
+    layers: &[TrainedLayer],
+) -> Result<String> {
     let mut hash = Sha256::new();
     // The debug form names every field and separates every item.
     hash.update(format!("{model:?}"));
@@ -305,9 +379,12 @@ fn fingerprint(
         sentence.tokens().for_each(|token| hash.update(format!("{token:?}")));
         hash.update("\n");
     }
-    gold.iter().flatten().for_each(|tag| hash.update(tag.to_le_bytes()));
-    dev.iter().flatten().for_each(|tag| hash.update(format!("{tag:?}")));
-    format!("{:x}", hash.finalize())
+    for (column, layer) in config.data.layers().zip(layers) {
+        layer.gold.iter().flatten().for_each(|tag| hash.update(tag.to_le_bytes()));
+        let dev = gold_columns(&corpora.dev, column)?;
+        dev.iter().flatten().for_each(|tag| hash.update(format!("{tag:?}")));
+    }
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Numbers of a sentence's gold tags, in the model's scheme.

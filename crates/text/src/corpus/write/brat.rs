@@ -31,11 +31,11 @@ impl Brat {
         let number = self.annotations;
         // What goes over a line end is in pieces.
         let (mut at, mut pieces, mut shown) = (start, Vec::new(), Vec::new());
-        for line in text.split_inclusive('\n') {
+        for line in text.split_inclusive(['\n', '\r']) {
             let own = line.trim_end_matches(['\n', '\r']);
             if !own.is_empty() {
                 pieces.push(format!("{} {}", at.chars, at.after(own).chars));
-                shown.push(own.replace(['\t', '\r'], " "));
+                shown.push(own);
             }
             at.advance(line);
         }

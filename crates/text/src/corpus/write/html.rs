@@ -200,7 +200,8 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\r' => out.push_str("&#13;"),
-            '\t' | '\n' => out.push(char),
+            '\t' | '\n' | '\u{c}' => out.push(char),
+            '\u{b}' | '\u{85}' => out.push(' '),
             _ if char.is_control() => out.push('\u{fffd}'),
             _ => out.push(char),
         }

@@ -209,7 +209,10 @@ impl Writer for Rendered {
         self.text.clear();
         let rendered = self.render.render(sentence, &mut self.text);
         let continues = rows.is_some_and(|rows| rows.continues);
-        rendered.and_then(|()| self.put(continues)).map_err(|source| Error::Write { source })
+        let marked = rows.is_some_and(|rows| rows.line == 1 && rows.raw.starts_with(MARK));
+        rendered
+            .and_then(|()| self.put(continues, marked))
+            .map_err(|source| Error::Write { source })
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -237,12 +240,12 @@ impl Rendered {
 
     /// Writes what was rendered, apart from what was written before: a file
     /// that was kept byte for byte may lack its last newlines, and the next one
-    /// may start with a byte order mark. What `continues` a file goes on with the
-    /// next line.
-    fn put(&mut self, continues: bool) -> io::Result<()> {
+    /// may be `marked`, its first character a byte order mark. What `continues` a file
+    /// goes on with the next line.
+    fn put(&mut self, continues: bool, marked: bool) -> io::Result<()> {
         let mut text = self.text.as_str();
-        if self.started {
-            text = text.trim_start_matches('\u{feff}');
+        if self.started && marked {
+            text = text.strip_prefix(MARK).unwrap_or(text);
         }
         if text.is_empty() {
             return Ok(());
@@ -256,10 +259,17 @@ impl Rendered {
             })?;
             self.end = end_of(text);
         }
+        if !self.started && !marked && text.starts_with(MARK) {
+            // Else a reader would take the word's own character for a mark.
+            self.out.write_all(MARK.to_string().as_bytes())?;
+        }
         self.started = true;
         self.out.write_all(text.as_bytes())
     }
 }
+
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 
 /// How a text ends; a line of spaces and tabs is blank.
 fn end_of(text: &str) -> End {

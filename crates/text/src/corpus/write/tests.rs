@@ -228,6 +228,21 @@ fn files_that_lack_their_last_newline_stay_apart() {
 }
 
 #[test]
+fn a_word_may_begin_with_the_character_of_a_byte_order_mark() {
+    let odd = "a\tO\n\n\u{feff}\u{feff}c\tO\n\n\u{feff}\tO\n\n";
+    let sentences = all(Format::Conll, odd);
+    assert_eq!(written(OutputFormat::Conll, &sentences), odd);
+    // As the first word of a file it stands behind a mark, and comes back.
+    let mut sentences = [Sentence::from_tokens(&["\u{feff}", "b"])];
+    sentences[0].set_layer(Layer::from_tags("ner", &["O", "O"]));
+    let text = written(OutputFormat::Conll, &sentences);
+    assert_eq!(text, "\u{feff}\u{feff}\tO\nb\tO\n\n");
+    let again = all(Format::Conll, &text);
+    assert_eq!(again[0].tokens().collect::<Vec<_>>(), ["\u{feff}", "b"]);
+    assert_eq!(written(OutputFormat::Conll, &again), text);
+}
+
+#[test]
 fn other_sources_make_new_rows() {
     let mut sentences = all(Format::Text, "It's\nred.");
     assert_eq!(written(OutputFormat::Conll, &sentences), "It\t_\n's\t_\nred\t_\n.\t_\n\n");
@@ -327,6 +342,12 @@ fn html_of_nothing_and_of_odd_text_is_a_page() {
 }
 
 #[test]
+fn html_keeps_white_space_white() {
+    let page = written(OutputFormat::Html, &all(Format::Text, "One\u{c}two\u{b}three\u{85}four."));
+    assert!(body(&page).contains("One\u{c}two three four."), "{page}");
+}
+
+#[test]
 fn spans_of_layers_that_cross_are_shown_in_pieces() {
     let mut sentence = Sentence::from_tokens(&["a", "b", "c"]);
     sentence.set_layer(Layer::from_tags("x", &["B-X", "I-X", "O"]));
@@ -349,6 +370,14 @@ fn brat_points_into_the_document() {
     assert_eq!(written(OutputFormat::Brat, std::slice::from_ref(&sentence)), want);
     let scored = written_with(OutputFormat::Brat, &[sentence], with_scores());
     assert!(scored.ends_with("\nT5\tPER_x 3 6;7 11\tAda Lund\n#5\tAnnotatorNotes T5\t1.0000\n"));
+}
+
+#[test]
+fn brat_says_what_stands_at_its_offsets_tabs_included() {
+    let mut sentence = all(Format::Text, "Ada\tLund\rran.").remove(0);
+    sentence.set_layer(Layer::from_tags("ner", &["B-PER", "I-PER", "I-PER", "O"]));
+    let want = "T1\tPER 0 8;9 12\tAda\tLund ran\n";
+    assert_eq!(written(OutputFormat::Brat, &[sentence]), want);
 }
 
 #[test]
