@@ -44,4 +44,12 @@ fn a_missing_column_is_a_finding() {
     run.fails(1);
     let named = ["check", "--train", "a.tsv", "--columns", "token,entity", "--layer", "entity"];
     assert!(folder.gloss(&named).ok().contains("PER 1"));
+    // Unsaid, it is the last column, or UPOS.
+    assert!(folder.gloss(&["check", "--train", "a.tsv"]).ok().contains("PER 1"));
+    let folder = folder.with("b.conllu", "1\tNora\t_\tPROPN\t_\t_\t_\t_\t_\t_\n");
+    assert!(folder.gloss(&["check", "--train", "b.conllu"]).ok().contains("PROPN 1"));
+    let folder = folder.with("c.tsv", "Nora\tB-PER\nFeld\n");
+    let run = folder.gloss(&["check", "--train", "c.tsv"]);
+    assert!(run.out.contains("c.tsv:2: "), "{}", run.out);
+    run.fails(1);
 }

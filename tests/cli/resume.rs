@@ -183,6 +183,22 @@ fn an_interruption_saves_a_checkpoint() {
 }
 
 #[test]
+fn a_second_interruption_ends_at_once_and_the_training_goes_on_from_a_whole_checkpoint() {
+    let folder = folder();
+    let (mut child, mut messages) = start(&folder, &[]);
+    wait_for(&mut messages, "step", 20);
+    signal(&child, "INT");
+    let mut said = String::new();
+    while !said.contains("once more ends at once") {
+        assert!(messages.read_line(&mut said).expect("UTF-8") > 0, "{said}");
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("gloss").code(), Some(130), "{said}");
+    folder.gloss(&["train", "-q", "ner.toml", "--resume"]).ok();
+    assert!(model(&folder) == uninterrupted());
+}
+
+#[test]
 fn two_trainings_do_not_share_a_folder() {
     let folder = folder();
     let (mut child, mut messages) = start(&folder, &[]);

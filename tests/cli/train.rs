@@ -45,6 +45,10 @@ fn several_layers_are_learnt_checked_scored_and_written() {
     };
     assert!(score(&["--layer", "misc:NER"]).contains("\nPER "));
     assert!(score(&["--layer", "upos"]).contains("\nPROPN "));
+    let error = folder.gloss(&["eval", "-m", "./ner", "train.conllu", "--layer", "xpos"]).fails(2);
+    assert!(error.contains("it writes the layers `ner`, `upos`, and none named `xpos`"), "{error}");
+    let error = folder.gloss(&["tag", "-m", "./ner", "--fix", "xpos", "train.conllu"]).fails(2);
+    assert!(error.contains("none named `xpos`"), "{error}");
     let tagged = folder.gloss(&["tag", "-q", "-m", "./ner", "--to", "conllu", "train.conllu"]).ok();
     let rows: Vec<Vec<&str>> = tagged.lines().map(|line| line.split('\t').collect()).collect();
     let words = rows.iter().filter(|row| row.len() == 10);

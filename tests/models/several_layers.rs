@@ -39,7 +39,11 @@ fn layers_are_learnt_together_and_each_is_scored() {
     let tagger = load(&trained.folder).unwrap();
     let layers: Vec<_> = tagger.layers().map(|layer| (layer.name, layer.is_spans)).collect();
     assert_eq!(layers, [("ner", true), ("shape", false)]);
-    assert_eq!((tagger.layer_of("shape").name, tagger.layer_of("upos").name), ("shape", "ner"));
+    let layer_of = |column| tagger.layer_of(column).map(|layer| layer.name);
+    assert_eq!((layer_of("SHAPE"), layer_of("misc:NER")), (Some("shape"), Some("ner")));
+    assert_eq!(layer_of("upos"), None);
+    let json = serde_json::to_value(&trained.dev).unwrap();
+    assert!(json["ner"]["micro"]["f1"].is_number() && json["shape"]["accuracy"].is_number());
     assert!(tagger.has_label("PER") && tagger.has_label("small") && !tagger.has_label("X"));
     let document = tagger.tag("Ada Feld left Old Lund.").unwrap();
     let found: Vec<_> = document.spans().map(|s| (s.text(), s.label())).collect();
@@ -108,6 +112,10 @@ fn a_training_goes_on_from_a_model_of_several_layers() {
     assert_eq!(labels(&again), labels(&first));
     // One of its layers is other labels: their weights are made anew, and it is said.
     let alone = train(folder.path(), "alone", &[COLUMNS, &from, short]);
-    assert!(alone.warnings[0].contains("made anew"), "{:?}", alone.warnings);
+    assert!(alone.warnings[0].contains("has the layers ner, shape: "), "{:?}", alone.warnings);
     assert_eq!(labels(&alone).len(), 1);
+    // Nor is a layer taken for another that stands in its place.
+    let turned = [COLUMNS, r#"data.layer="shape""#, r#"data.further_layers=["ner"]"#, &from, short];
+    let turned = train(folder.path(), "turned", &turned);
+    assert!(turned.warnings[0].contains("made anew"), "{:?}", turned.warnings);
 }

@@ -96,6 +96,7 @@ fn of_models(error: &Error) -> Option<u8> {
         Error::NoDecoder { .. } => Some(MODEL),
         Error::Text(error) => Some(of_text(error)),
         Error::Config { .. } | Error::ConfigFile { .. } | Error::Resume { .. } => Some(USAGE),
+        Error::NoLayer { .. } => Some(USAGE),
         Error::Data { .. } => Some(DATA),
         Error::Train(error) => of_training(error),
         Error::Write { .. } => Some(IO),

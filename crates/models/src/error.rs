@@ -39,6 +39,16 @@ pub enum Error {
         /// The other one.
         other: String,
     },
+    /// A tagger of several layers writes none of that name.
+    #[error("model {model}: it writes the layers {known}, and none named `{layer}`")]
+    NoLayer {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        layer: String,
+        /// What there is.
+        known: String,
+    },
     /// A layer or kernel refused its arguments.
     #[error(transparent)]
     Layer(#[from] glossator_nn::Error),

@@ -7,7 +7,7 @@ use std::{
 
 use glossator_nn::Precision;
 use glossator_train::{Observer, ProductPrecision, RunOptions, Summary, files, metric::Report};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     Error, Result, RunConfig, TextScore, TranslationScore, config, language_model, tagger,
@@ -63,11 +63,16 @@ pub enum Scores {
     /// A tagger's.
     Tags(Report),
     /// Those of a tagger that writes several layers, by their names.
+    #[serde(serialize_with = "by_name")]
     Layers(Vec<(String, Report)>),
     /// A language model's.
     Text(TextScore),
     /// A translator's.
     Translation(TranslationScore),
+}
+
+fn by_name<S: Serializer>(reports: &[(String, Report)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(reports.iter().map(|(name, report)| (name, report)))
 }
 
 impl fmt::Display for Scores {

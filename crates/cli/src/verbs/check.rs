@@ -11,8 +11,8 @@ use std::{
 
 use clap::ArgGroup;
 use glossator::{
-    TaggerConfig,
-    corpus::{Format, ReadOptions},
+    Source, TaggerConfig,
+    corpus::{self, Format, ReadOptions},
     errors::TextError,
     training::{
         CacheConfig, DataConfig, ModelInfo, RunConfig, TaggerRunConfig, TaskKind, TrainingConfig,
@@ -32,7 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   gloss check tagger.toml
   gloss check --train train.conllu --dev dev.conllu --layer upos
-  gloss check --train train.tsv --columns token,pos,ner --layer ner
+  gloss check --train train.tsv --dev dev.tsv --columns token,pos,ner
   gloss check -m en-ner news.txt";
 
 /// Findings of one kind that are printed one by one.
@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
     /// Training data
-    #[arg(long, value_name = "FILE", requires = "layer", conflicts_with = "files")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     train: Option<PathBuf>,
     /// Development data
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
@@ -66,7 +66,8 @@ pub struct Args {
     /// Test data
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     test: Option<PathBuf>,
-    /// Column to learn: upos, xpos, feats, misc:NER, or a column's name
+    /// Column to learn: upos, xpos, feats, misc:NER, or a column's name [default: upos of
+    /// CoNLL-U, else the last column]
     #[arg(long, value_name = "LAYER", conflicts_with = "files")]
     layer: Option<String>,
     /// Format of the files; auto: by file ending, else by content
@@ -113,10 +114,14 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
 }
 
 /// A configuration of what the options name.
-fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
+fn of_options(args: &Args, train: PathBuf) -> anyhow::Result<RunConfig> {
     for path in [Some(&train), args.dev.as_ref(), args.test.as_ref()].into_iter().flatten() {
         File::open(path).map_err(|source| TextError::Read { path: path.clone(), source })?;
     }
+    let layer = match &args.layer {
+        Some(layer) => layer.clone(),
+        None => usual_layer(args, &train)?,
+    };
     Ok(RunConfig::Tagger(Box::new(TaggerRunConfig {
         task: TaskKind::Tagger,
         seed: 1,
@@ -125,7 +130,7 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
             train,
             dev: args.dev.clone(),
             test: args.test.clone(),
-            layer: args.layer.clone().unwrap_or_default(),
+            layer,
             further_layers: Vec::new(),
             format: args.from,
             columns: args.columns.clone(),
@@ -135,6 +140,20 @@ fn of_options(args: &Args, train: PathBuf) -> Result<RunConfig, TextError> {
         training: TrainingConfig::default(),
         model: ModelInfo::default(),
     })))
+}
+
+/// What is learnt from a file of which nothing is said.
+fn usual_layer(args: &Args, train: &Path) -> anyhow::Result<String> {
+    let options = ReadOptions { format: args.from, columns: args.columns.clone(), lossy: false };
+    // What cannot be read is found when it is looked at.
+    for sentence in corpus::open(train, 0, &options)?.map_while(Result::ok) {
+        if let Source::Rows(rows) = sentence.source()
+            && !rows.is_conllu()
+        {
+            return Ok(rows.columns().last().unwrap_or_default().to_owned());
+        }
+    }
+    Ok("upos".to_owned())
 }
 
 /// Lines on the corpora of a configuration, and what is wrong with them.

@@ -82,9 +82,12 @@ fn list(repository: &Repository) -> Result<String, Error> {
             Some(source) => ["checkpoint".to_owned(), "-".to_owned(), readable(source.size())],
             None => {
                 let config = bundle.json::<Value>("config.json").unwrap_or_default();
-                let [kind, layer] =
-                    ["kind", "layer"].map(|key| config[key].as_str().unwrap_or("-").to_owned());
-                [kind, layer, readable(size(&bundle)?)]
+                let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+                let further = config["further_layers"].as_array().into_iter().flatten();
+                let layers = std::iter::once(text(&config["layer"]))
+                    .chain(further.map(|layer| text(&layer["layer"])));
+                let layers = layers.collect::<Vec<_>>().join(", ");
+                [text(&config["kind"]), layers, readable(size(&bundle)?)]
             }
         };
         rows.push([name, origin.to_owned(), kind, layer, size]);

@@ -154,6 +154,9 @@ fn constraints(args: &Args, taggers: &[&Tagger]) -> anyhow::Result<Constraints> 
         constraints = constraints.raise(Gazetteer::read(path)?);
     }
     if let Some(column) = &args.fix {
+        for tagger in taggers {
+            tagger.layer_of(column).ok_or_else(|| tagger.no_layer(column))?;
+        }
         constraints = constraints.fix(column);
     }
     match constraints.unknown(taggers) {

@@ -163,8 +163,9 @@ fn draw(args: &Args, log: Log) -> anyhow::Result<u8> {
 /// Draws the course of a training from its log.
 fn plot(from: &Path, to: &Path, log: Log) -> anyhow::Result<()> {
     let read = |source| TextError::Read { path: from.to_owned(), source };
-    let text = fs::read_to_string(from).map_err(read)?;
-    match curves::draw(&text)? {
+    // The last line of a training that goes on may be half written.
+    let bytes = fs::read(from).map_err(read)?;
+    match curves::draw(&String::from_utf8_lossy(&bytes))? {
         Some(svg) => output::write(Some(to), &svg),
         None => {
             log.warn("--plot: nothing was evaluated yet");

@@ -71,32 +71,42 @@ pub struct Statistics {
 /// If a file cannot be opened or read.
 pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
-    let mut known = HashSet::new();
+    let (mut known, several) = (HashSet::new(), !config.data.further_layers.is_empty());
     for layer in config.data.layers() {
         let mut of_layer = config.clone();
         of_layer.data.further_layers.clear();
         of_layer.data.layer.clone_from(layer);
         let (own, found) = check_layer(&of_layer)?;
         statistics.extend(own);
-        // What is said of the words is the same for each layer.
-        findings.extend(found.into_iter().filter(|finding| known.insert(finding.clone())));
+        for (of_labels, mut finding) in found {
+            if of_labels && several {
+                finding.message += &format!(" (layer `{layer}`)");
+            }
+            // What is said of the words is the same for each layer.
+            if known.insert(finding.clone()) || of_labels {
+                findings.push(finding);
+            }
+        }
     }
     Ok((statistics, findings))
 }
 
+/// Findings, and of each whether it is about the labels.
+type FindingsOfLayer = Vec<(bool, Finding)>;
+
 /// Looks at the corpora with their first layer alone.
-fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
+fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, FindingsOfLayer)> {
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     let mut seen = Seen::default();
     for (key, path) in config.data.files() {
         let sentences = match open(key, path, &config.data) {
             // What is wrong with the data is a finding, and the next file is looked at.
             Err(Error::Data { path, line, problem }) => {
-                findings.push(Finding { path, line, message: problem });
+                findings.push((false, Finding { path, line, message: problem }));
                 continue;
             }
             Err(Error::Text(error)) if !error.is_io() && !error.is_usage() => {
-                findings.push(Finding::of_text(path, &error));
+                findings.push((false, Finding::of_text(path, &error)));
                 continue;
             }
             sentences => sentences?,
@@ -110,13 +120,15 @@ fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding
         own.tokens = sentences.iter().map(Sentence::len).sum();
         if sentences.is_empty() {
             let message = "the file holds no sentences".to_owned();
-            findings.push(Finding { path: path.to_owned(), line: None, message });
+            findings.push((false, Finding { path: path.to_owned(), line: None, message }));
         }
-        findings.extend(seen.look(key == "data.train", &sentences, &columns));
+        let is_train = key == "data.train";
+        // In the training data it is labels that differ.
+        findings.extend(of(is_train, seen.look(is_train, &sentences, &columns)));
         for (sentence, column) in sentences.iter().zip(&columns) {
-            findings.extend(words::odd(sentence));
+            findings.extend(of(false, words::odd(sentence)));
             if is_spans {
-                findings.extend(broken(sentence, column, detection.closest()));
+                findings.extend(of(true, broken(sentence, column, detection.closest())));
                 for span in tags::spans(column) {
                     *own.labels.entry(span.label.to_owned()).or_default() += 1;
                 }
@@ -128,9 +140,16 @@ fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding
         }
         statistics.push(own);
     }
-    findings.extend(unseen(&statistics));
-    findings.extend(statistics.first().into_iter().flat_map(rare));
+    findings.extend(of(true, unseen(&statistics)));
+    findings.extend(of(true, statistics.first().into_iter().flat_map(rare)));
     Ok((statistics, findings))
+}
+
+fn of(
+    labels: bool,
+    findings: impl IntoIterator<Item = Finding>,
+) -> impl Iterator<Item = (bool, Finding)> {
+    findings.into_iter().map(move |finding| (labels, finding))
 }
 
 /// Figures of the text of a language model.

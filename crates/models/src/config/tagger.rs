@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ModelInfo, Run, TaskKind, absolute, default_seed, model_path};
 use crate::{
-    EmbeddingConfig, Result, TaggerConfig, embeddings::cache::VectorCache, tagger::layer_name,
+    EmbeddingConfig, Result, TaggerConfig, embeddings::cache::VectorCache, limits::MAX_PARTS,
+    tagger::layer_name,
 };
 
 /// A whole configuration file of a tagger.
@@ -124,6 +125,9 @@ impl Run for TaggerRunConfig {
         if self.tagger.embeddings.iter().any(has_subwords) {
             let reason = "is a model's own, and comes with the file of `vectors`; leave it out";
             return Some(("tagger.embeddings.subwords", reason.to_owned()));
+        }
+        if self.data.further_layers.len() > MAX_PARTS {
+            return Some(("data.further_layers", format!("has more than {MAX_PARTS} names")));
         }
         let mut names = HashSet::new();
         if let Some(twice) = self.data.layers().find(|column| !names.insert(layer_name(column))) {

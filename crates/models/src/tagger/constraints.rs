@@ -69,7 +69,8 @@ impl Constraints {
 
     /// Gives tokens the labels that a layer, or a column of the source, of that name has
     /// for them; `_` or nothing leaves a token open. In a layer of spans such a label is a
-    /// tag of any scheme (`B-PER`, `O`), or a class alone (`PER`).
+    /// tag of any scheme (`B-PER`, `O`), or a class alone (`PER`). They are those of a
+    /// tagger's only layer, or of the one of that name among several.
     #[must_use]
     pub fn fix(mut self, layer: impl Into<String>) -> Self {
         self.fixed = Some(layer.into());

@@ -1,6 +1,6 @@
 //! The tagger at work.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use glossator_hub::Bundle;
 use glossator_nn::{Precision, Weights};
@@ -9,15 +9,16 @@ use rayon::prelude::*;
 
 use super::{
     Constraints, KIND, Labels, TaggerModel,
-    config::layer_name,
     constraints::Change,
     decode::Decoder,
     head::{Head, HeadShape},
+    layer_name,
 };
 use crate::{
     Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{language_models, write_all},
     find::find,
+    limits::MAX_PARTS,
     stored,
 };
 
@@ -96,13 +97,8 @@ impl Tagger {
         if let Some((key, problem)) = model.tagger.problem() {
             return Err(bundle.damaged("config.json", format!("{key} {problem}")).into());
         }
-        for (index, layer) in model.layers().enumerate() {
-            let labels = Labels::new(&layer.labels, layer.scheme).with_quirks(&model.quirks);
-            let twice = || model.layers().take(index).any(|other| other.layer == layer.layer);
-            let twice = || twice().then(|| format!("the layer `{}` stands twice", layer.layer));
-            if let Some(problem) = labels.problem().or_else(twice) {
-                return Err(bundle.damaged("config.json", problem).into());
-            }
+        if let Some(problem) = layers_problem(&model) {
+            return Err(bundle.damaged("config.json", problem).into());
         }
         let own = compute.precision(model.compute.unwrap_or(model.precision));
         let configs = &model.tagger.embeddings;
@@ -185,11 +181,21 @@ impl Tagger {
         TaggerLayer { name: layer, is_spans: scheme.is_some(), labels }
     }
 
-    /// The layer that is meant by the name of a layer or of a column with its gold labels:
-    /// the one of that name, else the first.
-    pub fn layer_of(&self, column: &str) -> TaggerLayer<'_> {
+    /// The layer that is meant by the name of a layer, or of a column with its gold labels:
+    /// the one of that name; of a single layer that one, whatever the column is called.
+    pub fn layer_of(&self, column: &str) -> Option<TaggerLayer<'_>> {
+        if self.decoders.len() == 1 {
+            return Some(self.first_layer());
+        }
         let name = layer_name(column);
-        self.layers().find(|layer| layer.name == name).unwrap_or_else(|| self.first_layer())
+        self.layers().find(|layer| layer_name(layer.name) == name)
+    }
+
+    /// That none of several layers is the one that is asked for.
+    pub fn no_layer(&self, column: &str) -> Error {
+        let names = self.layers().map(|layer| format!("`{}`", layer.name));
+        let names = names.collect::<Vec<_>>().join(", ");
+        Error::NoLayer { model: self.name.clone(), layer: column.to_owned(), known: names }
     }
 
     /// Whether it labels spans of words, rather than words (in its first layer).
@@ -336,7 +342,8 @@ impl Tagger {
 
     /// What constraints change for a sentence.
     fn changes(&self, constraints: &Constraints, sentence: &Sentence) -> Result<Changes> {
-        let fixed = constraints.fixed().map(|column| self.layer_of(column).name);
+        let fixed = constraints.fixed().and_then(|column| self.layer_of(column));
+        let fixed = fixed.map(|layer| layer.name);
         let changes = self.decoders.iter().map(|decoder| {
             constraints.changes(decoder.labels(), sentence, fixed == Some(decoder.layer()))
         });
@@ -446,6 +453,19 @@ impl Tagger {
             self.decoders[0].path(&emissions).map_err(glossator_nn::Error::from)?;
         Ok(Inside { vectors, emissions, path, scores })
     }
+}
+
+/// What is wrong with the layers of a model, if anything.
+fn layers_problem(model: &TaggerModel) -> Option<String> {
+    if model.further_layers.len() > MAX_PARTS {
+        return Some(format!("it has more than {MAX_PARTS} further layers"));
+    }
+    let mut names = HashSet::new();
+    model.layers().find_map(|layer| {
+        let labels = Labels::new(&layer.labels, layer.scheme).with_quirks(&model.quirks);
+        let twice = || format!("the layer `{}` stands twice", layer.layer);
+        labels.problem().or_else(|| (!names.insert(layer_name(&layer.layer))).then(twice))
+    })
 }
 
 /// Dictionaries of the embeddings and weights that lie in a tagger's own files.

@@ -13,6 +13,9 @@ use glossator_text::{
 use super::{majority, mended};
 use crate::quirk::{Quirk, Quirks};
 
+/// Most labels of a layer: a table of what may follow what is their square.
+const MAX_LABELS: usize = 10_000;
+
 /// The tags of a layer, by number.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Labels {
@@ -62,6 +65,9 @@ impl Labels {
         let unfit = |tag: &&Arc<str>| tag.is_empty() || tag.contains(['\t', '\n', '\r']);
         if self.tags.is_empty() {
             return Some("it has no labels".to_owned());
+        }
+        if self.tags.len() > MAX_LABELS {
+            return Some(format!("it has {} labels, more than {MAX_LABELS}", self.tags.len()));
         }
         if self.numbers.len() != self.tags.len() {
             return Some("a label stands twice".to_owned());

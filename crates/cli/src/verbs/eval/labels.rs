@@ -21,10 +21,11 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
     let compute = args.labelling.prepare(log)?;
     let tagger = Tagger::load_in(args.model(), compute)?;
     let gold = args.layer.as_deref().unwrap_or(tagger.layer());
-    let layer = tagger.layer_of(gold);
+    let layer = tagger.layer_of(gold).ok_or_else(|| tagger.no_layer(gold))?;
     if asks_for_spans(args) && !layer.is_spans {
-        let name = tagger.name();
-        return Err(Usage(format!("span-f1: the model {name} labels words, not spans")).into());
+        let (model, name) = (tagger.name(), layer.name);
+        let problem = format!("span-f1: the model {model} labels words in `{name}`, not spans");
+        return Err(Usage(problem).into());
     }
     let mut scorer = Scorer::new(layer.is_spans);
     let mut sentences = 0;

@@ -1,7 +1,7 @@
 //! The raw text of treebanks: how it is split, and labelled.
 
 use glossator::{
-    Position, Sentence, Tagger,
+    Position, Sentence, Tagger, TaggerLayer,
     corpus::Format,
     segment::{
         document,
@@ -32,11 +32,10 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
         return Err(Usage("labels: name the model that gives them (-m)".to_owned()).into());
     }
     let gold = tagger.as_ref().map(|tagger| args.layer.as_deref().unwrap_or(tagger.layer()));
-    let layer = tagger.as_ref().zip(gold).map(|(tagger, gold)| tagger.layer_of(gold));
-    if let Some((tagger, _)) = tagger.as_ref().zip(layer).filter(|(_, layer)| layer.is_spans) {
-        let name = tagger.name();
-        return Err(Usage(format!("--raw: the model {name} labels spans, not words")).into());
-    }
+    let layer = match tagger.as_ref().zip(gold) {
+        Some((tagger, gold)) => Some(layer_of_words(tagger, gold)?),
+        None => None,
+    };
     let mut treebank = Treebank::default();
     let mut options = args.reading.options();
     if options.format == Format::Auto {
@@ -60,4 +59,15 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
     }
     let found = Split::of(&sentences, layer.map(|layer| layer.name));
     Ok(Raw(found.score(&treebank.split)))
+}
+
+/// The layer of a tagger that is scored by a column.
+fn layer_of_words<'a>(tagger: &'a Tagger, column: &str) -> anyhow::Result<TaggerLayer<'a>> {
+    let layer = tagger.layer_of(column).ok_or_else(|| tagger.no_layer(column))?;
+    if layer.is_spans {
+        let (model, name) = (tagger.name(), layer.name);
+        let problem = format!("--raw: the model {model} labels spans in `{name}`, not words");
+        return Err(Usage(problem).into());
+    }
+    Ok(layer)
 }

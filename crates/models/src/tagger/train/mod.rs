@@ -68,11 +68,11 @@ fn scores(mut reports: Vec<(String, Report)>) -> Scores {
 }
 
 impl Tagger {
-    /// Scores the tagger on sentences with a gold column: the one named
-    /// `column`, against the layer of that name or the first one.
+    /// Scores the tagger on sentences with a gold column, `column`, against the layer that it
+    /// means ([`Tagger::layer_of`]).
     ///
     /// # Errors
-    /// If a sentence lacks the column.
+    /// If a sentence lacks the column, or none of several layers has its name.
     pub fn evaluate(&self, sentences: &[Sentence], column: &str) -> Result<Report> {
         let mut tagged = sentences.to_vec();
         self.tag_sentences(&mut tagged)?;
@@ -92,7 +92,7 @@ impl Tagger {
     }
 
     fn score(&self, tagged: &[Sentence], column: &str) -> Result<Report> {
-        let layer = self.layer_of(column);
+        let layer = self.layer_of(column).ok_or_else(|| self.no_layer(column))?;
         data::score(tagged, column, layer.name, layer.is_spans)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     find::find,
     quirk::{Quirk, Quirks},
     stored,
-    tagger::{KIND, Labels, Tagger, TaggerModel},
+    tagger::{KIND, Labels, Tagger, TaggerModel, layer_name},
 };
 
 /// Everything that is known before the first parameter is made.
@@ -80,10 +80,14 @@ impl Start {
             .layers()
             .map(|layer| Labels::new(&layer.labels, layer.scheme).with_quirks(&model.quirks));
         let own: Vec<_> = own.collect();
+        // One layer may have another name; of several each is what its name says.
+        let names: Vec<String> = model.layers().map(|layer| layer_name(&layer.layer)).collect();
+        let wanted: Vec<String> = config.data.layers().map(|column| layer_name(column)).collect();
+        let same = names == wanted || names.len() == 1 && wanted.len() == 1;
         let suffice = |(own, new): (&Labels, &Labels)| {
             own.scheme() == new.scheme() && new.names().iter().all(|tag| own.number(tag).is_some())
         };
-        let keep = own.len() == labels.len() && own.iter().zip(&labels).all(suffice);
+        let keep = same && own.iter().zip(&labels).all(suffice);
         let of_labels = |name: &str| name.starts_with("output.") || name.starts_with("crf.");
         let weights = stored::weights(&bundle, |name| keep || !of_labels(name))?;
         let mut embeddings = Vec::new();
@@ -99,7 +103,11 @@ impl Start {
         }
         let labels = if keep { own } else { labels };
         let made_anew = (!keep).then(|| {
-            format!("the data has labels that {name} lacks: its weights of labels were made anew")
+            let reason = match same {
+                true => format!("the data has labels that {name} lacks"),
+                false => format!("{name} has the layers {}", names.join(", ")),
+            };
+            format!("{reason}: its weights of labels were made anew")
         });
         let quirks = model.quirks;
         Ok(Self { tagger, labels, embeddings, weights, quirks, made_anew })

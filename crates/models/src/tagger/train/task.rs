@@ -277,6 +277,9 @@ impl<'a> TaggerTask<'a> {
                 (if several { format!("{name} {metric}") } else { metric.to_owned() }, value)
             }));
         }
+        if several {
+            evaluation.metrics.push(("mean".to_owned(), evaluation.score));
+        }
         Ok(evaluation)
     }
 }

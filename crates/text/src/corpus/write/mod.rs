@@ -209,7 +209,11 @@ impl Writer for Rendered {
         self.text.clear();
         let rendered = self.render.render(sentence, &mut self.text);
         let continues = rows.is_some_and(|rows| rows.continues);
-        let marked = rows.is_some_and(|rows| rows.line == 1 && rows.raw.starts_with(MARK));
+        // Of a format that does not keep the lines the mark is not written.
+        let marks = |text: &str| text.chars().take_while(|char| *char == MARK).count();
+        let marked = rows.is_some_and(|rows| {
+            rows.line <= 1 && rows.raw.starts_with(MARK) && marks(&rows.raw) == marks(&self.text)
+        });
         rendered
             .and_then(|()| self.put(continues, marked))
             .map_err(|source| Error::Write { source })

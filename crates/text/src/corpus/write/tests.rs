@@ -240,6 +240,20 @@ fn a_word_may_begin_with_the_character_of_a_byte_order_mark() {
     let again = all(Format::Conll, &text);
     assert_eq!(again[0].tokens().collect::<Vec<_>>(), ["\u{feff}", "b"]);
     assert_eq!(written(OutputFormat::Conll, &again), text);
+    assert_eq!(written(OutputFormat::Tokens, &again), "\u{feff}\u{feff} b\n");
+}
+
+#[test]
+fn a_file_of_a_byte_order_mark_alone_is_kept_and_marks_no_place_within() {
+    for (format, output) in
+        [(Format::Conll, OutputFormat::Conll), (Format::Conllu, OutputFormat::Conllu)]
+    {
+        let alone = all(format, "\u{feff}");
+        assert_eq!(written(output, &alone), "\u{feff}");
+        let first = all(format, "1\ta\t_\tA\t_\t_\t_\t_\t_\t_\n\n");
+        let both = written(output, &[first.clone(), alone].concat());
+        assert_eq!(both, written(output, &first));
+    }
 }
 
 #[test]
