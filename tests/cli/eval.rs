@@ -1,5 +1,7 @@
 //! `gloss eval`.
 
+use serde_json::Value;
+
 use crate::{
     corpus,
     folder::{Folder, models},
@@ -215,4 +217,24 @@ fn what_cannot_be_scored_as_translations_is_refused() {
     eval(&["a.de", "--references", "a.de", "--by", "line"]).fails(2);
     eval(&["a.de", "--references", "missing.de"]).fails(5);
     assert!(folder.gloss(&["eval", "--metric", "bleu", "a.de"]).fails(2).contains("bleu"));
+}
+
+#[test]
+fn probabilities_are_held_against_what_is_right() {
+    let models = models();
+    let folder = models.folder();
+    for (model, layer) in [(models.ner(), "misc:NER"), (models.upos(), "upos")] {
+        let args = ["eval", "-q", "-m", &model, "--layer", layer, "--calibration", "train.conllu"];
+        let table = folder.gloss(&args).ok();
+        assert!(table.contains("\nexpected calibration error "), "{table}");
+        let json = &folder.gloss(&[&args[..], &["--json"]].concat()).objects()[0];
+        let (calibration, count) = (&json["calibration"], |bin: &Value| bin["labels"].as_u64());
+        let bins = calibration["bins"].as_array().expect("bins");
+        let labels: u64 = bins.iter().filter_map(count).sum();
+        assert_eq!(Some(labels), json["predicted"].as_u64(), "{json}");
+        let error = calibration["expected_error"].as_f64().expect("a number");
+        assert!((0.0..=100.0).contains(&error), "{error}");
+    }
+    let error = folder.gloss(&["eval", "-m", "en-lm-forward", "--calibration", "x.txt"]).fails(2);
+    assert!(error.contains("--calibration: of a tagger only"), "{error}");
 }

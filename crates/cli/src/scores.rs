@@ -9,8 +9,8 @@ use glossator::{
     errors::TrainingError,
     tags::{self, Scheme},
     training::metric::{
-        AccuracyScorer, Comparison, Confusion, F1, Interval, Report, Resampling, Sampler,
-        SpanScorer, Statistics,
+        AccuracyScorer, Calibration, CalibrationScorer, Comparison, Confusion, F1, Interval,
+        Report, Resampling, Sampler, SpanScorer, Statistics,
     },
 };
 use serde_json::{Map, Value, json};
@@ -152,6 +152,8 @@ pub struct Labels {
     comparison: Option<Comparison>,
     /// What was taken for what, if it was asked for.
     confusions: Option<Vec<Confusion>>,
+    /// How far probabilities can be trusted, if it was asked for.
+    calibration: Option<Calibration>,
 }
 
 impl Labels {
@@ -164,6 +166,7 @@ impl Labels {
         baseline: Option<&Scorer>,
         seed: Option<u64>,
         confusion: bool,
+        calibration: Option<&CalibrationScorer>,
     ) -> Result<Self, TrainingError> {
         let kind = Resampling::Bootstrap;
         let usual = Sampler::usual(kind);
@@ -182,6 +185,10 @@ impl Labels {
             interval: sampler.interval(&F1, &statistics)?,
             comparison: baseline.map(compare).transpose()?,
             confusions: confusion.then(|| scorer.confusions()),
+            calibration: match calibration {
+                Some(calibration) => calibration.report(&sampler)?,
+                None => None,
+            },
         })
     }
 
@@ -200,6 +207,16 @@ impl Labels {
         );
         if let Some(Comparison { baseline, p_value, .. }) = self.comparison {
             table += &format!("baseline {baseline:.2}, p = {p_value:.4} (paired bootstrap)\n");
+        }
+        if let Some(Calibration { bins, expected_error, interval }) = &self.calibration {
+            table += &format!("{:>9} {:>9} {:>9}\n", "labels", "score", "correct");
+            for bin in bins {
+                table += &format!("{:>9} {:>9.2} {:>9.2}\n", bin.labels, bin.score, bin.correct);
+            }
+            table += &format!(
+                "expected calibration error {expected_error:.2} % ± {:.2}\n",
+                interval.half_width
+            );
         }
         for confusion in self.confusions.iter().flatten().take(MOST_CONFUSIONS) {
             let Confusion { gold, predicted, count } = confusion;
@@ -231,6 +248,9 @@ impl Labels {
         if let Some(comparison) = &self.comparison {
             object.insert("comparison".to_owned(), json!(comparison));
         }
+        if let Some(calibration) = &self.calibration {
+            object.insert("calibration".to_owned(), json!(calibration));
+        }
         if let Some(confusions) = &self.confusions {
             object.insert("confusions".to_owned(), json!(confusions));
         }
@@ -259,7 +279,7 @@ mod tests {
     fn schemes_do_not_matter_to_spans() {
         let mut scorer = Scorer::new(true);
         scorer.add(&["B-PER", "E-PER", "O"], &["I-PER", "I-PER", "B-LOC"]).unwrap();
-        let json = Labels::new(&scorer, None, None, true).unwrap().to_json();
+        let json = Labels::new(&scorer, None, None, true, None).unwrap().to_json();
         assert_eq!(json["confusions"][0], json!({"gold": null, "predicted": "LOC", "count": 1}));
         assert_eq!(
             (json["recall"].as_f64(), json["precision"].as_f64()),
@@ -268,7 +288,7 @@ mod tests {
         assert_eq!(json["per_class"][0]["label"], "LOC");
         let mut words = Scorer::new(false);
         words.add(&["A", "B"], &["A", "A"]).unwrap();
-        let labels = Labels::new(&words, Some(&words), Some(1), true).unwrap();
+        let labels = Labels::new(&words, Some(&words), Some(1), true, None).unwrap();
         assert!(labels.to_json().get("span-f1").is_none());
         let table = labels.table();
         for part in ["accuracy 50.00 ± 0.00", "baseline 50.00, p = 1.0000", "1  B taken for A"] {

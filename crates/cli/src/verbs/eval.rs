@@ -9,7 +9,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use glossator::{models::Repository, training::metric::translation::Tokenizer};
+use glossator::{
+    models::Repository,
+    training::metric::{CalibrationScorer, translation::Tokenizer},
+};
 
 use crate::{
     args::{HELP, Reading, Writing, named},
@@ -25,7 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   gloss eval -m ./my-tagger test.conllu
   gloss eval -m en-ner --columns token,ner --json test.tsv
-  gloss eval -m ./my-tagger --min f1=90 test.conllu
+  gloss eval -m ./my-tagger --min f1=90 --calibration test.conllu
   gloss eval --raw -m ./my-tagger --min sentences=80 test.conllu
   gloss eval --hypotheses tagged.conllu --references gold.conllu --layer upos --confusion
   gloss eval --hypotheses lines.de --references gold.de --metric bleu,chrf
@@ -68,6 +71,10 @@ pub struct Args {
     /// Of labels: also print which were taken for which
     #[arg(long, conflicts_with = "raw")]
     confusion: bool,
+    /// Of a tagger: also print how often its labels or spans are right, by their
+    /// probabilities
+    #[arg(long, conflicts_with_all = ["raw", "hypotheses"])]
+    calibration: bool,
     /// Of BLEU: how translations are cut into words
     #[arg(long, value_name = "TOKENIZER", requires = "references", conflicts_with = "layer", value_parser = translations::tokenizers())]
     tokenize: Option<Tokenizer>,
@@ -155,7 +162,7 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
         (Some(hypotheses), Some(_), [references]) => {
             let scored = |file: &PathBuf| labels::compare(args, file, references, log);
             let baseline = args.compare.as_ref().map(scored).transpose()?;
-            return labels(args, &scored(hypotheses)?, baseline.as_ref());
+            return labels(args, &scored(hypotheses)?, baseline.as_ref(), None);
         }
         (Some(_), Some(_), _) => {
             return Err(Usage("--references: labels have one file of them".to_owned()).into());
@@ -172,13 +179,21 @@ fn score(args: &Args, log: Log) -> anyhow::Result<Scores> {
         let problem = "--references: of --hypotheses, or of the translations of a translator";
         return Err(Usage(problem.to_owned()).into());
     }
-    if args.confusion && matches!(kind.as_deref(), Some("language-model" | "translator")) {
-        return Err(no_confusion().into());
+    if matches!(kind.as_deref(), Some("language-model" | "translator")) {
+        if args.confusion {
+            return Err(no_confusion().into());
+        }
+        if args.calibration {
+            return Err(Usage("--calibration: of a tagger only".to_owned()).into());
+        }
     }
     Ok(match kind.as_deref() {
         Some("language-model") => Scores::Text(text::score(args, log)?),
         Some("translator") => Scores::Translations(translations::score_model(args, log)?),
-        _ => return labels(args, &labels::score(args, log)?, None),
+        _ => {
+            let (scorer, calibration) = labels::score(args, log)?;
+            return labels(args, &scorer, None, calibration.as_ref());
+        }
     })
 }
 
@@ -187,9 +202,14 @@ fn no_confusion() -> Usage {
 }
 
 /// The scores of labels.
-fn labels(args: &Args, scorer: &Scorer, baseline: Option<&Scorer>) -> anyhow::Result<Scores> {
+fn labels(
+    args: &Args,
+    scorer: &Scorer,
+    baseline: Option<&Scorer>,
+    calibration: Option<&CalibrationScorer>,
+) -> anyhow::Result<Scores> {
     let seed = args.labelling.compute.seed;
-    Ok(Scores::Labels(Labels::new(scorer, baseline, seed, args.confusion)?))
+    Ok(Scores::Labels(Labels::new(scorer, baseline, seed, args.confusion, calibration)?))
 }
 
 /// The kind of a model; none of one that cannot be read.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use glossator::{
-    Error, Sentence, Tagger,
+    Annotation, Error, Layer, Sentence, Span, Tagger,
     tags::{self, Scheme},
+    training::metric::CalibrationScorer,
 };
 
 use super::{Args, EXAMPLES, WINDOW, nothing_in};
@@ -15,8 +16,8 @@ use crate::{
     scores::{Metric, Scorer, column},
 };
 
-/// Scores a tagger on the files.
-pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
+/// Scores a tagger on the files; its probabilities too, if that is asked for.
+pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<CalibrationScorer>)> {
     refuse_text(args)?;
     let compute = args.labelling.prepare(log)?;
     let tagger = Tagger::load_in(args.model(), compute)?;
@@ -28,6 +29,7 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
         return Err(Usage(problem).into());
     }
     let mut scorer = Scorer::new(layer.is_spans);
+    let mut calibration = args.calibration.then(CalibrationScorer::new);
     let mut sentences = 0;
     let input = Input::open(&args.files, args.reading.options());
     input.windows(WINDOW, log, |mut window| {
@@ -38,15 +40,35 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Scorer> {
         sentences += window.len();
         tagger.tag_batches(&mut window, args.labelling.batch_size)?;
         for sentence in &window {
-            let predicted =
-                sentence.layer(layer.name).map(|layer| layer.column(sentence.len(), Scheme::Iob2));
-            scorer.add(&column(sentence, gold)?, &predicted.unwrap_or_default())?;
+            let (gold, found) = (column(sentence, gold)?, sentence.layer(layer.name));
+            let predicted = found.map(|layer| layer.column(sentence.len(), Scheme::Iob2));
+            scorer.add(&gold, &predicted.unwrap_or_default())?;
+            if let Some((calibration, found)) = calibration.as_mut().zip(found) {
+                calibration.add(judged(found, &gold));
+            }
         }
         Ok(())
     })?;
     match sentences {
         0 => Err(nothing_in("sentences", &args.files).into()),
-        _ => Ok(scorer),
+        _ => Ok((scorer, calibration)),
+    }
+}
+
+/// The scores of a layer's labels or spans, and whether each is right.
+fn judged(layer: &Layer, gold: &[&str]) -> Vec<(f64, bool)> {
+    match &layer.annotation {
+        Annotation::Tokens(labels) => {
+            let right = labels.iter().zip(gold);
+            right.map(|(label, gold)| (label.score.into(), *label.value == **gold)).collect()
+        }
+        Annotation::Spans(spans) => {
+            let gold = tags::spans(gold);
+            let is_gold = |span: &Span| {
+                gold.iter().any(|own| own.tokens == span.tokens && own.label == &*span.label)
+            };
+            spans.iter().map(|span| (span.score.into(), is_gold(span))).collect()
+        }
     }
 }
 
