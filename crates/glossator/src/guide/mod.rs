@@ -1,6 +1,9 @@
-//! Guides, one page each: how raw [text] is split, [training] a tagger, [language models](language_models),
+//! Guides, one page each: a [first model](first_model) from your own labels, how raw [text] is split, [training] a tagger, [language models](language_models),
 //! [embeddings] that are made of them, [translation], recurrent [cells], [speed],
 //! [gpus], models of a [hub], and models of [Flair and Stanza](flair).
+
+#[doc = include_str!("first_model.md")]
+pub mod first_model {}
 
 #[doc = include_str!("text.md")]
 pub mod text {}
