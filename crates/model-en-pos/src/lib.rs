@@ -1,4 +1,4 @@
-//! Trained weights of the built-in model `en-pos`: English parts of speech.
+//! Trained weights of the built-in model `en-pos`: English parts of speech, UPOS and XPOS.
 //!
 //! Its card, with the data, their licences and the scores, is `model/README.md`.
 #![forbid(unsafe_code)]
@@ -9,5 +9,6 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("config.json", include_bytes!("../model/config.json")),
     ("dictionary-0.json", include_bytes!("../model/dictionary-0.json")),
     ("dictionary-1.json", include_bytes!("../model/dictionary-1.json")),
+    ("dictionary-2.json", include_bytes!("../model/dictionary-2.json")),
     ("model.safetensors", include_bytes!("../model/model.safetensors")),
 ];
