@@ -79,6 +79,10 @@ fn a_training_is_drawn_if_asked_for() {
     let error = folder.gloss(&["train", "half.jsonl"]).fails(2);
     assert!(error.contains("half.jsonl is a log, not a configuration"), "{error}");
     folder.gloss(&["train", "--plot", "none.jsonl"]).fails(5);
+    let folder = folder.with("empty.jsonl", "{\"event\":\"started\"}\n");
+    let error = folder.gloss(&["train", "--plot", "empty.jsonl", "-o", "none.svg"]).fails(3);
+    assert!(error.contains("empty.jsonl: no evaluation stands in it"), "{error}");
+    assert!(!folder.names().contains(&"none.svg".to_owned()));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::{
     args::HELP,
     compute::Compute,
-    exit::{DONE, Usage},
+    exit::{BadData, DONE, Usage},
     log::{Log, counted},
     output, signals,
     verbs::check::describe,
@@ -77,7 +77,7 @@ pub struct Args {
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if args.config.extension().is_some_and(|ending| ending == "jsonl") {
-        return draw(args, log);
+        return draw(args);
     }
     if !args.dry_run {
         restart::with_environment(args.compute.threads);
@@ -107,7 +107,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         command: command::of(&args.config, &settings),
     })?;
     if args.plot {
-        plot(&out.join("log.jsonl"), &out.join(CURVES), log)?;
+        if !plot(&out.join("log.jsonl"), &out.join(CURVES))? {
+            log.warn("--plot: nothing was evaluated yet");
+        }
     }
     match trained {
         Some(trained) => tell(log, &trained),
@@ -148,7 +150,7 @@ fn watch(log: Log, stop: Arc<AtomicBool>, code: Arc<AtomicU8>) -> anyhow::Result
 }
 
 /// Draws the log that stands in the place of a configuration.
-fn draw(args: &Args, log: Log) -> anyhow::Result<u8> {
+fn draw(args: &Args) -> anyhow::Result<u8> {
     let from = &args.config;
     if !args.plot {
         let shown = from.display();
@@ -156,21 +158,24 @@ fn draw(args: &Args, log: Log) -> anyhow::Result<u8> {
         return Err(Usage(problem).into());
     }
     let to = args.output.clone().unwrap_or_else(|| from.with_file_name(CURVES));
-    plot(from, &to, log)?;
+    if !plot(from, &to)? {
+        let shown = from.display();
+        return Err(BadData(format!(
+            "{shown}: no evaluation stands in it, so nothing can be drawn"
+        ))
+        .into());
+    }
     Ok(DONE)
 }
 
-/// Draws the course of a training from its log.
-fn plot(from: &Path, to: &Path, log: Log) -> anyhow::Result<()> {
+/// Draws the course of a training from its log, if it has come to an evaluation.
+fn plot(from: &Path, to: &Path) -> anyhow::Result<bool> {
     let read = |source| TextError::Read { path: from.to_owned(), source };
     // The last line of a training that goes on may be half written.
     let bytes = fs::read(from).map_err(read)?;
     match curves::draw(&String::from_utf8_lossy(&bytes))? {
-        Some(svg) => output::write(Some(to), &svg),
-        None => {
-            log.warn("--plot: nothing was evaluated yet");
-            Ok(())
-        }
+        Some(svg) => output::write(Some(to), &svg).map(|()| true),
+        None => Ok(false),
     }
 }
 
