@@ -106,10 +106,8 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         observers: &mut observers::of(log),
         command: command::of(&args.config, &settings),
     })?;
-    if args.plot {
-        if !plot(&out.join("log.jsonl"), &out.join(CURVES))? {
-            log.warn("--plot: nothing was evaluated yet");
-        }
+    if args.plot && !plot(&out.join("log.jsonl"), &out.join(CURVES))? {
+        log.warn("--plot: nothing was evaluated yet");
     }
     match trained {
         Some(trained) => tell(log, &trained),
