@@ -71,6 +71,9 @@ fn a_training_is_drawn_if_asked_for() {
     // A log alone gives the same picture, also that of a training that still goes on.
     folder.gloss(&["train", "-q", "--plot", "ner/log.jsonl", "-o", "again.svg"]).ok();
     assert!(folder.read("again.svg") == svg.as_bytes());
+    folder.gloss(&["train", "-q", "--plot", "ner/log.jsonl", "-o", "again.PNG"]).ok();
+    let png = folder.read("again.PNG");
+    assert!(png.starts_with(b"\x89PNG\r\n") && png == folder.read("ner/curves.png"));
     let begun = String::from_utf8(folder.read("ner/log.jsonl")).expect("UTF-8");
     let begun = begun.lines().take_while(|line| !line.contains("finished"));
     let folder = folder.with("half.jsonl", begun.collect::<Vec<_>>().join("\n") + "\n{\"ev");

@@ -139,14 +139,14 @@ impl Write for Sink {
     }
 }
 
-/// Writes a text to a file, which appears when it is complete, or to standard
-/// output.
+/// Writes a text, or the bytes of a picture, to a file, which appears when it is
+/// complete, or to standard output.
 ///
 /// # Errors
 /// If the output fails.
-pub fn write(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
+pub fn write(path: Option<&Path>, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let output = Output::create(path)?;
-    let written = output.writer().write_all(text.as_bytes());
+    let written = output.writer().write_all(content.as_ref());
     written.map_err(|source| TextError::Write { source })?;
     Ok(output.finish()?)
 }

@@ -7,8 +7,9 @@
 
 use candle_core::{Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use epaint_default_fonts::UBUNTU_LIGHT;
 use glossator_nn::{Between, CellKind, Linear, ParamSet, Rng, Rnn, RnnInit, RnnShape, nll};
-use plotters::prelude::*;
+use plotters::{prelude::*, style::register_font};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -183,6 +184,7 @@ impl Task {
 /// Draws the flows before training on a logarithmic scale.
 fn plot(path: &str, flows: &[(&str, Vec<f64>)]) -> Result<(), Error> {
     const FLOOR: f64 = 1e-12;
+    register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "no font")?;
     let root = SVGBackend::new(path, (760, 440)).into_drawing_area();
     root.fill(&WHITE)?;
     let longest = flows.iter().map(|(_, flow)| flow.len()).max().unwrap_or(1);

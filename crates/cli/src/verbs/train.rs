@@ -21,6 +21,7 @@ use glossator::{
 };
 use serde_json::json;
 
+use self::curves::Curves;
 use crate::{
     args::HELP,
     compute::Compute,
@@ -30,15 +31,15 @@ use crate::{
     verbs::check::describe,
 };
 
-/// Name of the picture of a training.
-const CURVES: &str = "curves.svg";
+/// Names of the pictures of a training.
+const CURVES: [&str; 2] = ["curves.svg", "curves.png"];
 
 const EXAMPLES: &str = "\
 Examples:
   gloss train tagger.toml
   gloss train tagger.toml -o models/ner --set training.max_epochs=20 --set seed=7
   gloss train tagger.toml --resume --plot
-  gloss train --plot models/ner/log.jsonl -o ner.svg
+  gloss train --plot models/ner/log.jsonl -o ner.png
   gloss train tagger.toml --dry-run";
 
 /// Train a model as a configuration file says
@@ -56,7 +57,8 @@ pub struct Args {
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// Folder of the model, its checkpoints and its log [default: the configuration's name];
-    /// the picture of a log [default: `curves.svg` beside it]
+    /// the picture of a log, an SVG or, ending in .png, a PNG [default: `curves.svg` and
+    /// `curves.png` beside it]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Go on from the last checkpoint in the folder, or begin where it holds nothing yet
@@ -65,7 +67,7 @@ pub struct Args {
     /// Train anew into a folder that is not empty; its model, its checkpoints and its log go
     #[arg(long)]
     force: bool,
-    /// Draw the losses and scores of the folder's log in the end: `curves.svg`
+    /// Draw the losses and scores of the folder's log in the end: `curves.svg`, `curves.png`
     #[arg(long)]
     plot: bool,
     /// Read configuration and corpora, say what is there, and train nothing
@@ -106,14 +108,16 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         observers: &mut observers::of(log),
         command: command::of(&args.config, &settings),
     })?;
-    if args.plot && !plot(&out.join("log.jsonl"), &out.join(CURVES))? {
+    if args.plot && !plot(&out.join("log.jsonl"), &CURVES.map(|name| out.join(name)))? {
         log.warn("--plot: nothing was evaluated yet");
     }
     match trained {
         Some(trained) => tell(log, &trained),
         None => {
             let folder = out.display();
-            log.info(format_args!("interrupted; `--resume -o {folder}` goes on"));
+            log.info(format_args!(
+                "interrupted; the same command with --resume goes on (-o {folder})"
+            ));
             return Ok(code.load(Ordering::SeqCst));
         }
     }
@@ -155,7 +159,10 @@ fn draw(args: &Args) -> anyhow::Result<u8> {
         let problem = format!("{shown} is a log, not a configuration; --plot draws it");
         return Err(Usage(problem).into());
     }
-    let to = args.output.clone().unwrap_or_else(|| from.with_file_name(CURVES));
+    let to = match &args.output {
+        Some(path) => vec![path.clone()],
+        None => CURVES.map(|name| from.with_file_name(name)).into(),
+    };
     if !plot(from, &to)? {
         let shown = from.display();
         return Err(BadData(format!(
@@ -166,15 +173,21 @@ fn draw(args: &Args) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-/// Draws the course of a training from its log, if it has come to an evaluation.
-fn plot(from: &Path, to: &Path) -> anyhow::Result<bool> {
+/// Draws the course of a training from its log, if it has come to an evaluation; the
+/// ending of a picture's name says its format.
+fn plot(from: &Path, to: &[PathBuf]) -> anyhow::Result<bool> {
     let read = |source| TextError::Read { path: from.to_owned(), source };
     // The last line of a training that goes on may be half written.
     let bytes = fs::read(from).map_err(read)?;
-    match curves::draw(&String::from_utf8_lossy(&bytes))? {
-        Some(svg) => output::write(Some(to), &svg).map(|()| true),
-        None => Ok(false),
+    let Some(curves) = Curves::of(&String::from_utf8_lossy(&bytes)) else { return Ok(false) };
+    for path in to {
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+            output::write(Some(path), curves.png()?)?;
+        } else {
+            output::write(Some(path), curves.svg()?)?;
+        }
     }
+    Ok(true)
 }
 
 /// Prints what the configuration names.

@@ -1,8 +1,10 @@
-//! The course of a training as a picture.
+//! The course of a training as a picture, SVG or PNG.
 
 use std::ops::Range;
 
-use plotters::prelude::*;
+use anyhow::bail;
+use epaint_default_fonts::UBUNTU_LIGHT;
+use plotters::{coord::Shift, prelude::*, style::register_font};
 use serde_json::Value;
 
 /// One evaluation.
@@ -15,23 +17,69 @@ struct Point {
     score: f64,
 }
 
-/// An SVG of a training log (`log.jsonl`): losses above, the score below, by step; none
-/// without an evaluation.
-///
-/// # Errors
-/// If it cannot be drawn.
-pub fn draw(log: &str) -> anyhow::Result<Option<String>> {
-    let points: Vec<Point> = log.lines().filter_map(point).collect();
-    if points.is_empty() {
-        return Ok(None);
+/// The evaluations of a training log (`log.jsonl`).
+#[derive(Debug)]
+pub struct Curves(Vec<Point>);
+
+/// Name of the font that the charts write with.
+const FONT: &str = "sans-serif";
+const SIZE: (u32, u32) = (760, 640);
+/// Height of the upper one of the two panels.
+const ABOVE: i32 = 330;
+
+/// An area of an SVG or of pixels.
+type Area<Backend> = DrawingArea<Backend, Shift>;
+type Drawn<Backend> = Result<(), DrawingAreaErrorKind<<Backend as DrawingBackend>::ErrorType>>;
+
+impl Curves {
+    /// None of a log without an evaluation.
+    pub fn of(log: &str) -> Option<Self> {
+        let points: Vec<Point> = log.lines().filter_map(point).collect();
+        (!points.is_empty()).then_some(Self(points))
     }
-    let mut svg = String::new();
+
+    /// Losses above, the score below, by step.
+    ///
+    /// # Errors
+    /// If it cannot be drawn.
+    pub fn svg(&self) -> anyhow::Result<String> {
+        let mut svg = String::new();
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        self.draw(&area)?;
+        drop(area);
+        Ok(svg)
+    }
+
+    /// The same as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// If it cannot be drawn.
+    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+        let (width, height) = SIZE;
+        let mut pixels = vec![0; 3 * width as usize * height as usize];
+        let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        self.draw(&area)?;
+        drop(area);
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&pixels)?;
+        writer.finish()?;
+        Ok(bytes)
+    }
+
+    fn draw<Backend: DrawingBackend>(&self, area: &Area<Backend>) -> anyhow::Result<()>
+    where
+        Backend::ErrorType: 'static,
     {
-        let root = SVGBackend::with_string(&mut svg, (760, 640)).into_drawing_area();
-        root.fill(&WHITE)?;
-        let (above, below) = root.split_vertically(330);
+        if register_font(FONT, FontStyle::Normal, UBUNTU_LIGHT).is_err() {
+            bail!("the font in the box is no font");
+        }
+        area.fill(&WHITE)?;
+        let (above, below) = area.split_vertically(ABOVE);
         let series = |value: fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
-            points.iter().filter_map(|point| Some((point.step, value(point)?))).collect()
+            self.0.iter().filter_map(|point| Some((point.step, value(point)?))).collect()
         };
         let losses = [
             ("training", series(|point| Some(point.train_loss))),
@@ -40,17 +88,17 @@ pub fn draw(log: &str) -> anyhow::Result<Option<String>> {
         panel(&above, "loss", SeriesLabelPosition::UpperRight, &losses)?;
         let scores = [("development", series(|point| Some(point.score)))];
         panel(&below, "score", SeriesLabelPosition::LowerRight, &scores)?;
-        root.present()?;
+        area.present()?;
+        Ok(())
     }
-    Ok(Some(svg))
 }
 
-fn panel<'a>(
-    area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
+fn panel<Backend: DrawingBackend>(
+    area: &Area<Backend>,
     name: &str,
     names: SeriesLabelPosition,
     lines: &[(&str, Vec<(f64, f64)>)],
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+) -> Drawn<Backend> {
     let all = || lines.iter().flat_map(|(_, points)| points);
     let last = all().map(|point| point.0).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
@@ -107,7 +155,7 @@ not json
 
     #[test]
     fn evaluations_are_drawn() {
-        let svg = draw(LOG).unwrap().unwrap();
+        let svg = Curves::of(LOG).unwrap().svg().unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
         for part in ["training", "development", "loss", "score", "step"] {
             assert!(svg.contains(part), "{part}: {svg}");
@@ -118,9 +166,32 @@ not json
 
     #[test]
     fn one_evaluation_is_drawn_and_none_is_not() {
-        let one = LOG.lines().nth(1).unwrap();
-        assert_eq!(draw(one).unwrap().unwrap().matches("<circle").count(), 3);
-        assert_eq!(draw("{\"event\":\"started\"}").unwrap(), None);
+        let one = Curves::of(LOG.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(one.svg().unwrap().matches("<circle").count(), 3);
+        assert!(Curves::of("{\"event\":\"started\"}").is_none());
+    }
+
+    /// Colours of the pixels of a PNG.
+    fn colours(bytes: &[u8]) -> Vec<[u8; 3]> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), SIZE);
+        pixels.chunks(3).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+    }
+
+    #[test]
+    fn a_png_has_the_lines_and_the_words() {
+        let png = Curves::of(LOG).unwrap().png().unwrap();
+        let colours = colours(&png);
+        for number in 0..2 {
+            let (red, green, blue) = Palette99::pick(number).rgb();
+            assert!(colours.contains(&[red, green, blue]), "line {number}");
+        }
+        // The names of the axes stand on the left of the numbers.
+        let row = |row: usize| &colours[row * SIZE.0 as usize..][..30];
+        let dark = (0..SIZE.1 as usize).flat_map(row).filter(|pixel| pixel[0] < 128).count();
+        assert!(dark > 20, "{dark}");
     }
 
     #[test]
