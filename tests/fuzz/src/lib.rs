@@ -16,8 +16,8 @@
 //!
 //! Files to begin with: `tests/fixtures/pickle` and `tests/fixtures/flair` for `pickle` and
 //! `checkpoint`, `corpora` for `corpus` and `segment`, files of `gloss init` for
-//! `configuration`, small files of vectors for `vectors`, an archive (`tar`) of a small model's
-//! folder for `model`.
+//! `configuration`, small files of vectors (text, `.bin`, `.fifu`) for `vectors`, an archive
+//! (`tar`) of a small model's folder for `model`.
 //!
 //! Both say which input fails; it becomes a named test.
 #![forbid(unsafe_code)]

@@ -10,11 +10,22 @@ thread_local! {
     static FILE: RefCell<Option<tempfile::NamedTempFile>> = const { RefCell::new(None) };
 }
 
-/// Any bytes are a file of word vectors or an error, and give vectors.
+/// What files of finalfusion begin with: bytes that mean its version.
+const FINALFUSION: &[u8] = b"FiFu\0\0\0\0";
+
+/// Any bytes are a file of word vectors or an error, and give vectors; so are they
+/// behind the beginning of a file of finalfusion.
 ///
 /// # Panics
 /// If that does not hold.
 pub fn vectors(bytes: &[u8]) {
+    file_of_vectors(bytes);
+    if !bytes.starts_with(FINALFUSION) {
+        file_of_vectors(&[FINALFUSION, bytes].concat());
+    }
+}
+
+fn file_of_vectors(bytes: &[u8]) {
     FILE.with_borrow_mut(|file| {
         // A new one each time: the one before may be mapped still.
         let file = file.insert(tempfile::NamedTempFile::new().expect("a temporary file"));

@@ -26,7 +26,7 @@ impl std::fmt::Debug for Embedder {
 impl Embedder {
     /// Loads a language model (whose states at the borders of words are the
     /// vectors), a tagger (whose embeddings are, side by side), or a file of
-    /// word vectors (word2vec or GloVe text).
+    /// word vectors (of word2vec, GloVe, fastText or finalfusion).
     ///
     /// # Errors
     /// If there is none of that name, or it is damaged or of another kind.

@@ -38,6 +38,7 @@ pub(crate) use embedder::write_all;
 pub use pooled::{PooledConfig, Pooling};
 #[cfg(feature = "train")]
 pub(crate) use prepare::{Prepared, TrainedEmbedding};
+use vectors::{Ngrams, SubwordsIndexer, SubwordsShape};
 pub use words::WordsConfig;
 
 /// One part of the vectors that a tagger sees.
@@ -187,6 +188,35 @@ pub(crate) fn read_dictionary(index: usize, bundle: &Bundle) -> Result<Dictionar
     Err(bundle.damaged(&file, "its first item is not <unk>").into())
 }
 
+/// The strings that an embedding of a model knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Vocabulary {
+    pub(crate) dictionary: Dictionary,
+    /// Listed n-grams of words; none where a hash numbers them.
+    pub(crate) ngrams: Arc<Ngrams>,
+}
+
+/// Name of the file with the listed n-grams of embedding number `index`.
+pub(crate) fn ngrams_file(index: usize) -> String {
+    format!("dictionary-{index}-ngrams.json")
+}
+
+/// The listed n-grams of embedding number `index`, if words are made of such.
+pub(crate) fn read_ngrams(
+    index: usize,
+    config: &WordsConfig,
+    bundle: &Bundle,
+) -> Result<Arc<Ngrams>> {
+    let is_listed = |shape: &SubwordsShape| shape.indexer == SubwordsIndexer::Explicit;
+    let Some(shape) = config.subwords.filter(is_listed) else { return Ok(Arc::default()) };
+    let file = ngrams_file(index);
+    let ngrams: Ngrams = bundle.json(&file)?;
+    if ngrams.values().all(|number| (*number as usize) < shape.buckets) {
+        return Ok(ngrams.into());
+    }
+    Err(bundle.damaged(&file, "an n-gram has a number that no vector has").into())
+}
+
 /// Prefix of the tensors of embedding number `index`.
 pub(crate) fn prefix(index: usize) -> String {
     format!("embeddings.{index}")
@@ -224,15 +254,14 @@ impl EmbeddingConfig {
         }
     }
 
-    /// The dictionary of embedding number `index` of a model; an empty one if it
-    /// has none.
-    pub(crate) fn dictionary(&self, index: usize, bundle: &Bundle) -> Result<Dictionary> {
-        match self {
-            Self::Contextual(_) => Ok(Dictionary::new()),
-            Self::Characters(_) | Self::Words(_) | Self::Pooled(_) => {
-                read_dictionary(index, bundle)
-            }
-        }
+    /// What embedding number `index` of a model knows; nothing if it needs nothing.
+    pub(crate) fn vocabulary(&self, index: usize, bundle: &Bundle) -> Result<Vocabulary> {
+        let ngrams = match self {
+            Self::Contextual(_) => return Ok(Vocabulary::default()),
+            Self::Words(config) => read_ngrams(index, config, bundle)?,
+            Self::Characters(_) | Self::Pooled(_) => Arc::default(),
+        };
+        Ok(Vocabulary { dictionary: read_dictionary(index, bundle)?, ngrams })
     }
 
     /// Makes embedding number `index` of what was loaded, to compute in the
@@ -243,7 +272,7 @@ impl EmbeddingConfig {
     pub(crate) fn build(
         &self,
         index: usize,
-        dictionary: Dictionary,
+        vocabulary: Vocabulary,
         models: &LanguageModels,
         weights: &mut Weights,
         precision: Precision,
@@ -254,17 +283,18 @@ impl EmbeddingConfig {
             let is_counted = quirks.contains(&Quirk::CountedPlaces);
             contextual::Contextual::new(config, model.clone()).counted(is_counted)
         };
+        let dictionary = &vocabulary.dictionary;
         Ok(match self {
             Self::Characters(config) => {
                 let made =
-                    characters::Characters::new(config, index, &dictionary, weights, precision);
+                    characters::Characters::new(config, index, dictionary, weights, precision);
                 Box::new(made?.with_quirks(quirks))
             }
-            Self::Words(config) => Box::new(words::Words::new(config, index, dictionary, weights)?),
+            Self::Words(config) => Box::new(words::Words::new(config, index, vocabulary, weights)?),
             Self::Contextual(config) => Box::new(contextual(config)),
             Self::Pooled(config) => {
                 let own = contextual(&config.contextual());
-                let pooled = pooled::Pooled::take(own, index, dictionary, weights)?;
+                let pooled = pooled::Pooled::take(own, index, vocabulary.dictionary, weights)?;
                 Box::new(pooled.with_quirks(quirks, config))
             }
         })

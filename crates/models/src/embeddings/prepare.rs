@@ -17,14 +17,15 @@ use glossator_nn::{
 use glossator_text::{Dictionary, Sentence, batch};
 
 use super::{
-    CharactersConfig, Embedding, EmbeddingConfig, PooledConfig, Pooling, TokenBatch, WordsConfig,
+    CharactersConfig, Embedding, EmbeddingConfig, PooledConfig, Pooling, TokenBatch, Vocabulary,
+    WordsConfig,
     cache::VectorCache,
     characters::Characters,
     contextual::Contextual,
-    dictionary_file,
+    dictionary_file, ngrams_file,
     pooled::{self, Pooled},
-    prefix, read_dictionary,
-    vectors::{self, Subwords, WordVectors},
+    prefix, read_dictionary, read_ngrams,
+    vectors::{self, Ngrams, Subwords, WordVectors},
     words::{self, Words},
 };
 use crate::{
@@ -184,12 +185,14 @@ impl Prepared {
             let values = given.map(|entry| entry.values()).transpose()?;
             prepared.given = values.map(|values| values.into_owned().into());
         }
-        if let EmbeddingConfig::Words(WordsConfig { subwords: Some(shape), .. }) = config {
+        if let EmbeddingConfig::Words(words @ WordsConfig { subwords: Some(shape), .. }) = config {
+            let ngrams = read_ngrams(index, words, bundle)?;
             let table = words::subword_tensor(index);
             let given = weights.iter().find(|entry| entry.name == table);
             let values = given.map(|entry| entry.values()).transpose()?;
-            let of_values =
-                |values: Cow<'_, [f32]>| Subwords::of_values(*shape, values.into_owned().into());
+            let of_values = |values: Cow<'_, [f32]>| {
+                Subwords::of_values(*shape, ngrams, values.into_owned().into())
+            };
             prepared.subwords = values.map(of_values);
         }
         Ok(prepared)
@@ -229,6 +232,11 @@ impl Prepared {
     /// The given values; none if all are made by training.
     pub(crate) fn given(&self) -> &[f32] {
         self.given.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// N-grams that are listed.
+    fn ngrams(&self) -> Option<&Arc<Ngrams>> {
+        self.subwords.as_ref().map(|subwords| &subwords.ngrams)
     }
 
     /// The hash and the files of its language model.
@@ -296,6 +304,12 @@ impl Prepared {
             let path = dir.join(dictionary_file(index));
             crate::training::write_json(&path, serde_json::to_string(dictionary))?;
         }
+        if let Some(ngrams) = self.ngrams().filter(|ngrams| !ngrams.is_empty()) {
+            // Always in the same order.
+            let ngrams: BTreeMap<_, _> = ngrams.iter().collect();
+            let path = dir.join(ngrams_file(index));
+            crate::training::write_json(&path, serde_json::to_string(&ngrams))?;
+        }
         let Some((hash, bundle)) = self.language_model() else { return Ok(()) };
         let folder = dir.join("lm").join(hash);
         std::fs::create_dir_all(&folder)
@@ -324,7 +338,9 @@ impl Prepared {
                 Box::new(Characters::new(config, index, dictionary, weights, Precision::F32)?)
             }
             (EmbeddingConfig::Words(config), _) => {
-                Box::new(Words::new(config, index, dictionary.clone(), weights)?)
+                let ngrams = self.ngrams().cloned().unwrap_or_default();
+                let vocabulary = Vocabulary { dictionary: dictionary.clone(), ngrams };
+                Box::new(Words::new(config, index, vocabulary, weights)?)
             }
             (EmbeddingConfig::Pooled(_), Some((own, _))) => {
                 Box::new(Pooled::take(own.clone(), index, dictionary.clone(), weights)?)

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use glossator_nn::Weights;
-use glossator_text::Dictionary;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Columns, Embedding, TokenBatch, prefix,
+    Columns, Embedding, TokenBatch, Vocabulary, prefix,
     vectors::{Subwords, SubwordsShape, WordVectors},
 };
 use crate::{Result, limits::is_default, lookup::Lookup};
@@ -23,8 +22,8 @@ pub struct WordsConfig {
     /// Whether trained words keep their case and digits in the dictionary; a
     /// word that is not in it is still looked for in lower case.
     pub cased: bool,
-    /// A file of given vectors (of word2vec, GloVe or fastText, text or binary),
-    /// which stay as they are.
+    /// A file of given vectors (of word2vec, GloVe or fastText, text or binary, or
+    /// of finalfusion), which stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vectors: Option<PathBuf>,
     /// Take only so many rows of the file, its first ones.
@@ -65,15 +64,16 @@ impl Words {
     pub(super) fn new(
         config: &WordsConfig,
         index: usize,
-        dictionary: Dictionary,
+        vocabulary: Vocabulary,
         weights: &mut Weights,
     ) -> glossator_nn::Result<Self> {
+        let Vocabulary { dictionary, ngrams } = vocabulary;
         let dim = config.dim;
         let values = weights.take(&tensor(index), &[dictionary.len(), dim])?;
         let subwords = config.subwords.map(|shape| {
             let rows = shape.buckets.saturating_add(1);
             let values = weights.take(&subword_tensor(index), &[rows, dim])?;
-            Ok::<_, glossator_nn::Error>(Subwords::of_values(shape, values.into()))
+            Ok::<_, glossator_nn::Error>(Subwords::of_values(shape, ngrams, values.into()))
         });
         let subwords = subwords.transpose()?;
         let vectors = WordVectors::of_values(dictionary, values.into(), dim, subwords);

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use glossator_hub::Bundle;
 use glossator_nn::{Precision, Weights};
-use glossator_text::{Dictionary, Document, Layer, Position, Sentence, batch, segment};
+use glossator_text::{Document, Layer, Position, Sentence, batch, segment};
 use rayon::prelude::*;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
-    embeddings::{language_models, write_all},
+    embeddings::{Vocabulary, language_models, write_all},
     find::find,
     limits::MAX_PARTS,
     stored,
@@ -107,13 +107,13 @@ impl Tagger {
             || read_own(configs, bundle),
         );
         // Of several errors, always the same is told.
-        let (dictionaries, weights) = parts?;
+        let (vocabularies, weights) = parts?;
         let mut weights = weights.on(&compute.device);
         let models = models?;
         let named = |source| Error::of_weights(bundle.name(), source);
         let mut embeddings = Vec::new();
-        for ((index, config), dictionary) in configs.iter().enumerate().zip(dictionaries) {
-            let made = config.build(index, dictionary, &models, &mut weights, own, &model.quirks);
+        for ((index, config), vocabulary) in configs.iter().enumerate().zip(vocabularies) {
+            let made = config.build(index, vocabulary, &models, &mut weights, own, &model.quirks);
             embeddings.push(made.map_err(named)?);
         }
         Self::assemble(bundle.name(), model, embeddings, weights, own).map_err(named)
@@ -357,9 +357,7 @@ impl Tagger {
         n_best: usize,
         changes: &[Changes],
     ) -> Result<Vec<Option<Vec<Layer>>>> {
-        let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
-        let mut vectors = vec![0.0; batch.tokens.len() * dim];
-        write_all(&self.embeddings, batch, &mut vectors)?;
+        let (vectors, dim) = (self.vectors(batch)?, self.dim());
         if self.head.wants_all() {
             return self.decode_all(&vectors, &batch.lengths, n_best, changes);
         }
@@ -407,6 +405,37 @@ impl Tagger {
         Ok(labelled)
     }
 
+    /// Emission scores of each sentence, `[tokens, tags of all layers]`.
+    #[cfg(feature = "train")]
+    pub(crate) fn emissions(&self, sentences: &[Sentence]) -> Result<Vec<Vec<f32>>> {
+        let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
+        let batches = batch::by_tokens(&lengths, BATCH_TOKENS).into_par_iter();
+        let emissions = batches.map(|batch| {
+            let batch = TokenBatch::new(batch.iter().map(|&i| &sentences[i]));
+            let all = self.head.emissions(&self.vectors(&batch)?, &batch.lengths)?;
+            let mut rest = &all[..];
+            let own = |length: &usize| {
+                let (own, others) = rest.split_at(length * self.n_tags());
+                rest = others;
+                own.to_vec()
+            };
+            Ok(batch.lengths.iter().map(own).collect())
+        });
+        Ok(emissions.collect::<Result<Vec<Vec<_>>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Length of a token's vector.
+    fn dim(&self) -> usize {
+        self.embeddings.iter().map(|embedding| embedding.dim()).sum()
+    }
+
+    /// Vectors of all embeddings, `[tokens, dim]`.
+    fn vectors(&self, batch: &TokenBatch<'_>) -> Result<Vec<f32>> {
+        let mut vectors = vec![0.0; batch.tokens.len() * self.dim()];
+        write_all(&self.embeddings, batch, &mut vectors)?;
+        Ok(vectors)
+    }
+
     /// Tags of all layers.
     fn n_tags(&self) -> usize {
         self.decoders.iter().map(|decoder| decoder.labels().len()).sum()
@@ -445,9 +474,7 @@ pub(crate) struct Inside {
 impl Tagger {
     pub(crate) fn inside(&self, sentence: &Sentence) -> Result<Inside> {
         let batch = TokenBatch::new([sentence]);
-        let dim = self.embeddings.iter().map(|e| e.dim()).sum::<usize>();
-        let mut vectors = vec![0.0; batch.tokens.len() * dim];
-        write_all(&self.embeddings, &batch, &mut vectors)?;
+        let vectors = self.vectors(&batch)?;
         let emissions = self.head.emissions(&vectors, &batch.lengths)?;
         let (path, scores) =
             self.decoders[0].path(&emissions).map_err(glossator_nn::Error::from)?;
@@ -468,12 +495,12 @@ fn layers_problem(model: &TaggerModel) -> Option<String> {
     })
 }
 
-/// Dictionaries of the embeddings and weights that lie in a tagger's own files.
-fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Dictionary>, Weights)> {
+/// What the embeddings know, and weights, that lie in a tagger's own files.
+fn read_own(configs: &[EmbeddingConfig], bundle: &Bundle) -> Result<(Vec<Vocabulary>, Weights)> {
     let weights = stored::weights(bundle, |_| true)?;
-    let dictionary = |(index, config): (_, &EmbeddingConfig)| config.dictionary(index, bundle);
-    let dictionaries = configs.iter().enumerate().map(dictionary).collect::<Result<_>>()?;
-    Ok((dictionaries, weights))
+    let vocabulary = |(index, config): (_, &EmbeddingConfig)| config.vocabulary(index, bundle);
+    let vocabularies = configs.iter().enumerate().map(vocabulary).collect::<Result<_>>()?;
+    Ok((vocabularies, weights))
 }
 
 #[cfg(test)]

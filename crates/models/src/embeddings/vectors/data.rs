@@ -57,6 +57,21 @@ impl<'d> Reader<'d> {
         Some(bytes)
     }
 
+    /// A reader of the next so many bytes, if there are; it counts places as this
+    /// one does.
+    pub(super) fn part(&mut self, len: usize) -> Option<Self> {
+        let place = self.place;
+        self.take(len)?;
+        Some(Self { data: &self.data[..self.place], place })
+    }
+
+    /// All bytes that are left.
+    pub(super) fn rest(&mut self) -> &'d [u8] {
+        let rest = &self.data[self.place..];
+        self.place = self.data.len();
+        rest
+    }
+
     /// What comes before the next `end`, which is taken, too.
     pub(super) fn until(&mut self, end: u8) -> Option<&'d [u8]> {
         let rest = &self.data[self.place..];
@@ -79,6 +94,14 @@ impl<'d> Reader<'d> {
 
     pub(super) fn i64(&mut self) -> Option<i64> {
         Some(i64::from_le_bytes(self.array()?))
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.array()?))
     }
 
     /// A number of four bytes that is not negative.

@@ -7,6 +7,7 @@ use glossator_text::Dictionary;
 use super::{
     Rows, Subwords, SubwordsShape, WordVectors, add_word, damaged,
     data::{Data, Reader},
+    subwords::MAX_NGRAM,
 };
 use crate::{Result, limits::MAX_DIM};
 
@@ -14,8 +15,6 @@ use crate::{Result, limits::MAX_DIM};
 const MAGIC: [u8; 4] = 793_712_314_i32.to_le_bytes();
 /// Versions that are read.
 const VERSIONS: [i32; 2] = [11, 12];
-/// Longest n-gram.
-const MAX_NGRAM: usize = 100;
 
 pub(super) fn is_one(data: &[u8]) -> bool {
     data.starts_with(&MAGIC)
@@ -71,14 +70,16 @@ pub(super) fn read(path: &Path, data: Data, max: usize) -> Result<WordVectors> {
         return refuse("the file holds no vectors");
     }
     let rows = Rows::Table { data: Arc::new(data), start };
-    let shape = SubwordsShape { min: header.min, max: header.max, buckets: header.buckets };
-    let subwords = Subwords { shape, rows: rows.clone(), first: header.words };
+    let (min, max, buckets) = (header.min, header.max, header.buckets);
+    let shape = SubwordsShape { min, max, buckets, ..SubwordsShape::default() };
+    let ngrams = Arc::default();
+    let subwords = Subwords { shape, ngrams, rows: rows.clone(), first: header.words };
     let subwords = (shape.max > 0 && shape.buckets > 0).then_some(subwords);
     Ok(WordVectors::new(dictionary, rows, header.dim, subwords))
 }
 
 /// Place of the first number that is not finite, in bytes.
-fn not_finite(values: &[u8]) -> Option<usize> {
+pub(super) fn not_finite(values: &[u8]) -> Option<usize> {
     let numbers = values.as_chunks::<4>().0;
     Some(4 * numbers.iter().position(|number| !f32::from_le_bytes(*number).is_finite())?)
 }

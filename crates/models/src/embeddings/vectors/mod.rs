@@ -1,19 +1,24 @@
 //! Files of given word vectors, in every common form: word2vec (text and
-//! binary), GloVe, fastText (text and binary).
+//! binary), GloVe, fastText (text and binary), finalfusion.
 
 mod data;
 mod fasttext;
+mod finalfusion;
 mod subwords;
 mod text;
 mod word2vec;
 
 use std::{path::Path, sync::Arc};
 
+use ::finalfusion::{
+    norms::NdNorms,
+    storage::{NdArray, Storage},
+};
 use glossator_text::Dictionary;
 
 use crate::{Error, Result, lookup::Lookup};
 use data::Data;
-pub(crate) use subwords::{Subwords, SubwordsShape};
+pub(crate) use subwords::{Ngrams, Subwords, SubwordsIndexer, SubwordsShape};
 
 /// Given vectors. Word 0 stands for unknown ones.
 #[derive(Clone, Debug)]
@@ -36,6 +41,9 @@ pub(super) enum Rows {
     Scattered { data: Arc<Data>, places: Arc<[usize]> },
     /// In a file, row by row from a place on; the unknown word has none.
     Table { data: Arc<Data>, start: usize },
+    /// In a matrix of finalfusion, row by row; the first of them, those of words,
+    /// may have been divided by norms. The unknown word has none.
+    Matrix { matrix: Arc<NdArray>, norms: Option<Arc<NdNorms>> },
 }
 
 impl Rows {
@@ -50,6 +58,13 @@ impl Rows {
             }
             Self::Scattered { data, places } => data.get(places[row - 1]..),
             Self::Table { data, start } => data.get(start + (row - 1) * dim * 4..),
+            Self::Matrix { matrix, norms } => {
+                let norm = norms.as_ref().and_then(|norms| norms.get(row - 1));
+                let norm = norm.copied().unwrap_or(1.0);
+                let row = matrix.embedding(row - 1);
+                to.iter_mut().zip(&row).for_each(|(to, value)| *to += norm * value);
+                return;
+            }
         };
         // What was checked when the file was read can only be gone if it was cut.
         let (values, _) = bytes.unwrap_or_default().as_chunks::<4>();
@@ -91,7 +106,7 @@ impl WordVectors {
         };
         match self.dictionary.get(word).filter(|id| *id > 0) {
             Some(id) => self.known(id as usize, to),
-            None => subwords.mean(word, to),
+            None => subwords.write(word, to),
         }
     }
 
@@ -108,6 +123,7 @@ impl WordVectors {
     }
 
     /// All vectors, `[words, dim]`, that of the unknown word zero.
+    #[cfg(any(test, feature = "train"))]
     pub(crate) fn values(&self) -> Vec<f32> {
         if let Rows::Values(values) = &self.rows {
             return values.to_vec();
@@ -127,6 +143,9 @@ pub(crate) fn read(path: &Path, max: Option<usize>) -> Result<WordVectors> {
     let data = Data::open(path)?;
     if fasttext::is_one(&data) {
         return fasttext::read(path, data, max);
+    }
+    if finalfusion::is_one(&data) {
+        return finalfusion::read(path, &data, max);
     }
     if word2vec::is_one(&data) {
         return word2vec::read(path, data, max);
