@@ -14,6 +14,7 @@ use glossator::{
 };
 
 mod language_models;
+mod probabilities;
 mod several_layers;
 mod translators;
 

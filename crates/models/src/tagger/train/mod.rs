@@ -4,6 +4,7 @@ mod card;
 mod data;
 mod start;
 mod task;
+mod temperature;
 
 use glossator_hub::Bundle;
 use glossator_text::Sentence;

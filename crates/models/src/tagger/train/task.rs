@@ -1,6 +1,6 @@
 //! The tagger as a task of the training loop.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::OnceCell, collections::BTreeMap, path::Path};
 
 use candle_core::{Tensor, Var};
 use glossator_hub::{FORMAT, write_tensors};
@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::{
     data::{Corpora, gold_column, gold_columns},
     start::Start,
+    temperature::Scored,
 };
 use crate::{
     Error, Result, TaggerRunConfig, TokenBatch,
@@ -43,6 +44,9 @@ pub(super) struct TaggerTask<'a> {
     reprojection: Option<Linear>,
     rnn: Option<Rnn>,
     output: Linear,
+    /// What the scores of each layer are multiplied by in a saved model, of the weights
+    /// that were evaluated last.
+    scales: OnceCell<Vec<f32>>,
 }
 
 /// A layer that is learnt.
@@ -178,6 +182,7 @@ impl<'a> TaggerTask<'a> {
             reprojection,
             rnn,
             output,
+            scales: OnceCell::new(),
         })
     }
 
@@ -246,7 +251,8 @@ impl<'a> TaggerTask<'a> {
             prepared.save(index, dir)?;
         }
         let weights = self.weights()?;
-        let tensors = weights.iter().map(stored::tensor).collect::<Result<Vec<_>, _>>()?;
+        let mut tensors = weights.iter().map(stored::tensor).collect::<Result<Vec<_>, _>>()?;
+        self.calibrate(weights, &mut tensors)?;
         let path = dir.join(WEIGHTS);
         let bytes = write_tensors(&tensors, self.model.precision);
         let bytes = bytes.map_err(std::io::Error::other);
@@ -255,9 +261,71 @@ impl<'a> TaggerTask<'a> {
         write_json(&dir.join("config.json"), serde_json::to_string_pretty(&self.model))
     }
 
+    /// Multiplies what gives scores, so that probabilities are right on the development data.
+    fn calibrate(&self, weights: Weights, tensors: &mut [glossator_hub::Tensor]) -> Result<()> {
+        let scales = match self.scales.get() {
+            Some(scales) => scales,
+            None => {
+                let scales = self.scales_of(weights)?;
+                self.scales.get_or_init(|| scales)
+            }
+        };
+        let layers = self.layers.iter().zip(scales);
+        let rows: Vec<f32> = layers
+            .flat_map(|(layer, scale)| std::iter::repeat_n(*scale, layer.labels.len()))
+            .collect();
+        for tensor in tensors {
+            if ["output.weight", "output.bias"].contains(&tensor.name.as_str()) {
+                let columns = tensor.values.len() / rows.len();
+                for (row, scale) in tensor.values.chunks_exact_mut(columns).zip(&rows) {
+                    row.iter_mut().for_each(|value| *value *= scale);
+                }
+            }
+            let own = (0..scales.len()).find(|&index| tensor.name == transitions(index));
+            if let Some(index) = own {
+                tensor.values.iter_mut().for_each(|value| *value *= scales[index]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The scale of each layer for these weights.
+    fn scales_of(&self, weights: Weights) -> Result<Vec<f32>> {
+        let tagger = self.tagger(weights)?;
+        let dev = &self.corpora.dev;
+        let emissions = tagger.emissions(dev)?;
+        let n_tags: usize = self.layers.iter().map(|layer| layer.labels.len()).sum();
+        let (mut from, mut scales) = (0, Vec::new());
+        for (column, layer) in self.config.data.layers().zip(&self.layers) {
+            let n = layer.labels.len();
+            let own = |rows: &Vec<f32>| {
+                rows.chunks_exact(n_tags).flat_map(|row| &row[from..from + n]).copied().collect()
+            };
+            // A sentence with a label that the model does not have says nothing.
+            let sentences = dev.iter().zip(&emissions).filter_map(|(sentence, rows)| {
+                Some((own(rows), gold(sentence, column, &layer.labels).ok()?))
+            });
+            let transitions = match &layer.transitions {
+                Some(transitions) => transitions.flatten_all().and_then(|t| t.to_vec1()),
+                None => Ok(vec![0.0; (n + 2) * n]),
+            };
+            let transitions = transitions.map_err(glossator_nn::Error::from)?;
+            let sentences = sentences.collect();
+            let scored = Scored { transitions: &transitions, mask: &layer.mask, sentences };
+            scales.push(scored.scale().map_err(glossator_nn::Error::from)?);
+            from += n;
+        }
+        Ok(scales)
+    }
+
+    /// A tagger of these weights.
+    fn tagger(&self, weights: Weights) -> Result<Tagger> {
+        let model = self.model.clone();
+        Ok(Tagger::from_weights("in training", model, &self.prepared, weights)?)
+    }
+
     fn evaluate_dev(&self) -> Result<Evaluation> {
-        let (model, weights) = (self.model.clone(), self.weights()?);
-        let tagger = Tagger::from_weights("in training", model, &self.prepared, weights)?;
+        let tagger = self.tagger(self.weights()?)?;
         let reports = tagger.evaluate_layers(&self.corpora.dev, &self.config.data)?;
         let mut evaluation = Evaluation::default();
         let several = self.layers.len() > 1;
@@ -298,6 +366,7 @@ impl Task for TaggerTask<'_> {
     }
 
     fn evaluate(&mut self) -> Result<Evaluation, BoxError> {
+        self.scales = OnceCell::new();
         Ok(self.evaluate_dev()?)
     }
 
