@@ -6,6 +6,7 @@ use std::{
 };
 
 use glossator::{
+    Cancel, TagOptions,
     models::Bundle,
     prelude::*,
     training::{
@@ -135,6 +136,22 @@ fn a_folder_and_bytes_hold_the_same_model() {
 }
 
 #[test]
+fn a_cancelled_call_says_so() {
+    let (_, trained) = world();
+    let tagger = load(&trained.folder).unwrap();
+    let cancel = Cancel::new();
+    let options = TagOptions { cancel: cancel.clone(), ..TagOptions::default() };
+    let mut sentences = vec![Sentence::from_tokens(&["Nora", "met", "Ada"])];
+    Tagger::tag_with(&[&tagger], &mut sentences, &options).unwrap();
+    assert_eq!(sentences[0].spans().count(), 2);
+    cancel.cancel();
+    let mut sentences = vec![Sentence::from_tokens(&["Nora", "met", "Ada"])];
+    let ended = Tagger::tag_with(&[&tagger], &mut sentences, &options);
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert_eq!(sentences[0].layers().len(), 0);
+}
+
+#[test]
 fn results_do_not_depend_on_batches_or_threads() {
     let (_, trained) = world();
     let tagger = load(&trained.folder).unwrap();
@@ -148,7 +165,8 @@ fn results_do_not_depend_on_batches_or_threads() {
     let run = |max_tokens, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut tagged = sentences.clone();
-        pool.install(|| tagger.tag_batches(&mut tagged, max_tokens)).unwrap();
+        let options = TagOptions { max_tokens, ..TagOptions::default() };
+        pool.install(|| Tagger::tag_with(&[&tagger], &mut tagged, &options)).unwrap();
         fingerprint(&tagged)
     };
     let alone = run(1, 1);

@@ -1,9 +1,6 @@
 //! Probabilities mean what they say: a saved tagger is calibrated on development data.
 
-use glossator::{
-    corpus::{self as corpora, ReadOptions},
-    prelude::*,
-};
+use glossator::corpus::{self as corpora, ReadOptions};
 
 use super::{load, train};
 

@@ -1,7 +1,7 @@
 //! A tagger that learns several layers at once.
 
 use glossator::{
-    Constraints, Gazetteer,
+    Constraints, Gazetteer, TagOptions,
     corpus::{self as corpora, ReadOptions},
     prelude::*,
     training::Scores,
@@ -66,7 +66,9 @@ fn constraints_are_of_the_layer_that_has_the_label() {
     let tagger = load(&trained.folder).unwrap();
     let label = |constraints: &Constraints| {
         let mut sentences = [Sentence::from_tokens(&["Ada", "left", "Lund"])];
-        Tagger::tag_constrained(&[&tagger], &mut sentences, 100, 2, constraints).unwrap();
+        let constraints = constraints.clone();
+        let options = TagOptions { n_best: 2, constraints, ..TagOptions::default() };
+        Tagger::tag_with(&[&tagger], &mut sentences, &options).unwrap();
         let [sentence] = sentences;
         let spans = sentence.spans().map(|span| span.label().to_owned()).collect::<Vec<_>>();
         let shape = sentence.layer("shape").unwrap();
@@ -90,7 +92,8 @@ fn constraints_are_of_the_layer_that_has_the_label() {
     let read = corpora::open(&path, 0, &options).unwrap().collect::<Result<Vec<_>, _>>();
     let mut sentences = read.unwrap();
     let fixed = Constraints::new().fix("shape");
-    Tagger::tag_constrained(&[&tagger], &mut sentences, 100, 0, &fixed).unwrap();
+    let options = TagOptions { constraints: fixed, ..TagOptions::default() };
+    Tagger::tag_with(&[&tagger], &mut sentences, &options).unwrap();
     let shapes = sentences[0].layer("shape").unwrap().labels().unwrap();
     assert_eq!(&*shapes[1].value, "mark");
     assert_eq!(sentences[0].spans().count(), 2);

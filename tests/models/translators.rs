@@ -122,6 +122,14 @@ fn digits_are_turned_round() {
 }
 
 #[test]
+fn a_cancelled_translation_says_so() {
+    let options = TranslateOptions::default();
+    options.cancel.cancel();
+    let ended = reverser().translate_lines(&["12345"], &options);
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+}
+
+#[test]
 fn every_arrangement_learns() {
     let folder = folder(1500, 2);
     let arrangements: [&[&str]; 8] = [

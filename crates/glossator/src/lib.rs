@@ -30,12 +30,12 @@ pub mod guide;
 pub mod prelude;
 
 pub use glossator_models::{
-    AttentionKind, BridgeKind, ChooseBy, Compute, Constraints, Device, Embedder, EmbeddingConfig,
-    Error, Gazetteer, Hypothesis, Isa, LanguageModel, LanguageModelConfig, LengthPenalty,
-    PairScore, Precision, ReadingDirection, Sampling, SubwordKind, SubwordsConfig, Tagger,
-    TaggerConfig, TaggerLayer, TextScore, TextScorer, TiedKind, TranslateOptions,
-    TranslateSampling, Translation, TranslationQuality, TranslationScore, Translator,
-    TranslatorConfig,
+    AttentionKind, BridgeKind, Cancel, ChooseBy, Compute, Constraints, Device, Embedder,
+    EmbeddingConfig, Error, Gazetteer, Hypothesis, Isa, LanguageModel, LanguageModelConfig,
+    LengthPenalty, PairScore, Precision, ReadingDirection, Sampling, SubwordKind, SubwordsConfig,
+    TagOptions, Tagger, TaggerConfig, TaggerLayer, TextScore, TextScorer, TiedKind,
+    TranslateOptions, TranslateSampling, Translation, TranslationQuality, TranslationScore,
+    Translator, TranslatorConfig,
 };
 pub use glossator_text::{
     Annotation, Dictionary, Document, Label, Layer, Position, Sentence, Sequence, Source, Span,

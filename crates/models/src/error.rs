@@ -49,6 +49,9 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// The call was ended by its [`Cancel`](crate::Cancel).
+    #[error("cancelled")]
+    Cancelled,
     /// A layer or kernel refused its arguments.
     #[error(transparent)]
     Layer(#[from] glossator_nn::Error),

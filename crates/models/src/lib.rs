@@ -7,6 +7,7 @@
 //! variables of the same names, and evaluates by making such a tagger of them.
 #![forbid(unsafe_code)]
 
+mod cancel;
 #[cfg(feature = "train")]
 pub mod check;
 mod compute;
@@ -28,6 +29,7 @@ mod tagger;
 mod training;
 mod translator;
 
+pub use cancel::Cancel;
 pub use compute::Compute;
 #[cfg(feature = "train")]
 pub use config::{
@@ -44,7 +46,7 @@ pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };
 pub use quirk::Quirk;
-pub use tagger::{Constraints, Gazetteer, Tagger, TaggerConfig, TaggerLayer};
+pub use tagger::{Constraints, Gazetteer, TagOptions, Tagger, TaggerConfig, TaggerLayer};
 #[cfg(feature = "train")]
 pub use training::{Scores, Trained, TrainingRun, train};
 

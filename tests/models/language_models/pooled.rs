@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glossator::Embedder;
+use glossator::{Embedder, TagOptions};
 
 use super::{
     taggers::{corpus, tagger},
@@ -142,7 +142,8 @@ fn a_saved_memory_gives_the_same_labels() {
     let labels = |tagger: &Tagger, order: &dyn Fn(&mut Vec<Sentence>)| {
         let mut sentences = sentences(folder, "dev.tsv");
         order(&mut sentences);
-        tagger.tag_batches(&mut sentences, 20).unwrap();
+        let options = TagOptions { max_tokens: 20, ..TagOptions::default() };
+        Tagger::tag_with(&[&tagger], &mut sentences, &options).unwrap();
         order(&mut sentences);
         sentences.iter().map(|s| format!("{:?}", s.layers())).collect::<Vec<_>>()
     };

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use glossator::{Position, errors::TrainingError, models::Bundle, segment, training::Event};
+use glossator::{
+    Position, TagOptions, errors::TrainingError, models::Bundle, segment, training::Event,
+};
 
 use super::*;
 
@@ -113,7 +115,8 @@ fn sentences() -> Vec<Sentence> {
 /// All labels and scores; a number is written with all its digits.
 fn labels(taggers: &[&Tagger], sentences: &[Sentence], max_tokens: usize) -> Vec<String> {
     let mut sentences = sentences.to_vec();
-    Tagger::tag_all(taggers, &mut sentences, max_tokens).unwrap();
+    let options = TagOptions { max_tokens, ..TagOptions::default() };
+    Tagger::tag_with(taggers, &mut sentences, &options).unwrap();
     sentences.iter().map(|sentence| format!("{:?}", sentence.layers())).collect()
 }
 
@@ -143,8 +146,9 @@ fn labels_depend_on_neither_batches_nor_threads_nor_company() {
 fn taggers_together_say_what_each_says_alone() {
     let (_, [ner, pos]) = taggers();
     let mut alone = sentences();
-    ner.tag_batches(&mut alone, 60).unwrap();
-    pos.tag_batches(&mut alone, 60).unwrap();
+    let options = TagOptions { max_tokens: 60, ..TagOptions::default() };
+    Tagger::tag_with(&[&ner], &mut alone, &options).unwrap();
+    Tagger::tag_with(&[&pos], &mut alone, &options).unwrap();
     let alone: Vec<String> = alone.iter().map(|s| format!("{:?}", s.layers())).collect();
     assert!(alone[0].contains("\"ner\"") && alone[0].contains("\"pos\""), "{}", alone[0]);
     for threads in 1..4 {

@@ -3,7 +3,7 @@
 use std::{mem::ManuallyDrop, path::PathBuf};
 
 use glossator::{
-    Annotation, Compute, Constraints, Error, Gazetteer, Layer, Sentence, Tagger,
+    Annotation, Compute, Constraints, Error, Gazetteer, Layer, Sentence, TagOptions, Tagger,
     corpus::{Offsets, OutputFormat, WriteOptions, writer},
 };
 
@@ -110,17 +110,21 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     // The end of the program frees them faster than it could.
     let taggers = ManuallyDrop::new(load(&args.models, &compute)?);
     let together: Vec<&Tagger> = taggers.iter().collect();
-    let constraints = constraints(args, &together)?;
     let mut output = Output::create(args.writing.output.as_deref())?;
     let mut writer = writer(args.to, output.writer(), options(args));
     let input = Input::open(&args.files, args.reading.options());
-    let (batch_size, n_best) = (args.labelling.batch_size, args.n_best.unwrap_or(0).into());
+    let options = TagOptions {
+        max_tokens: args.labelling.batch_size,
+        n_best: args.n_best.unwrap_or(0).into(),
+        constraints: constraints(args, &together)?,
+        ..TagOptions::default()
+    };
     let mut unknown: Vec<Unknown> = taggers.iter().map(|_| Unknown::default()).collect();
-    let tagged = input.windows(window_tokens(batch_size), log, |mut window| {
+    let tagged = input.windows(window_tokens(options.max_tokens), log, |mut window| {
         if let Some(column) = &args.fix {
             has_column(&window, column)?;
         }
-        Tagger::tag_constrained(&together, &mut window, batch_size, n_best, &constraints)?;
+        Tagger::tag_with(&together, &mut window, &options)?;
         for sentence in &mut window {
             for (tagger, unknown) in taggers.iter().zip(&mut unknown) {
                 unknown.add(sentence.text(), |c| tagger.knows(c));

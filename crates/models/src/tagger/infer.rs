@@ -15,7 +15,7 @@ use super::{
     layer_name,
 };
 use crate::{
-    Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
+    Cancel, Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{Vocabulary, language_models, write_all},
     find::find,
     limits::MAX_PARTS,
@@ -50,6 +50,33 @@ pub struct TaggerLayer<'a> {
     pub is_spans: bool,
     /// Its tags, in the order of their numbers.
     pub labels: &'a [String],
+}
+
+/// How sentences are labelled.
+#[derive(Clone, Debug)]
+pub struct TagOptions {
+    /// Tokens of a batch at most (a longer sentence is a batch of its own): changes speed
+    /// and memory, never a result.
+    pub max_tokens: usize,
+    /// Each layer also gets so many of its likeliest label sequences ([`Layer::sequences`]),
+    /// the best first, with their exact posterior probabilities. Labels of spans are IOB2
+    /// tags.
+    pub n_best: usize,
+    /// What is known of the labels. Scores are probabilities of what the constraints leave.
+    pub constraints: Constraints,
+    /// Ends the call from another thread, between batches.
+    pub cancel: Cancel,
+}
+
+impl Default for TagOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: BATCH_TOKENS,
+            n_best: 0,
+            constraints: Constraints::new(),
+            cancel: Cancel::new(),
+        }
+    }
 }
 
 /// What changes for a sentence, in the scores of each layer.
@@ -233,65 +260,30 @@ impl Tagger {
         Ok(sentence)
     }
 
-    /// Adds the layer to sentences, in batches on all threads of the current pool.
+    /// Adds the layers to sentences, in batches on all threads of the current pool.
     ///
     /// # Errors
     /// If a layer refuses its arguments.
     pub fn tag_sentences(&self, sentences: &mut [Sentence]) -> Result<()> {
-        self.tag_batches(sentences, BATCH_TOKENS)
+        Self::tag_with(&[self], sentences, &TagOptions::default())
     }
 
-    /// As [`Tagger::tag_sentences`], with at most so many tokens a batch (a
-    /// longer sentence is a batch of its own). It changes speed and memory,
-    /// never a result.
+    /// As [`Tagger::tag_sentences`], by several taggers: a language model that they share
+    /// reads each sentence once.
     ///
     /// # Errors
-    /// If a layer refuses its arguments.
-    pub fn tag_batches(&self, sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
-        Self::tag_all(&[self], sentences, max_tokens)
-    }
-
-    /// As [`Tagger::tag_batches`], by several taggers: a language model that
-    /// they share reads each sentence once.
-    ///
-    /// # Errors
-    /// If a layer refuses its arguments.
-    pub fn tag_all(taggers: &[&Self], sentences: &mut [Sentence], max_tokens: usize) -> Result<()> {
-        Self::tag_n_best(taggers, sentences, max_tokens, 0)
-    }
-
-    /// As [`Tagger::tag_all`]; each layer also gets its `n_best` likeliest label
-    /// sequences ([`Layer::sequences`]), the best first, with their exact posterior
-    /// probabilities. Labels of spans are IOB2 tags.
-    ///
-    /// # Errors
-    /// If a layer refuses its arguments.
-    pub fn tag_n_best(
+    /// If a layer refuses its arguments, if a sentence has no sequence of labels that keeps
+    /// to the constraints, or if the call is cancelled. The sentences of some batches then
+    /// have their layers, others do not.
+    pub fn tag_with(
         taggers: &[&Self],
         sentences: &mut [Sentence],
-        max_tokens: usize,
-        n_best: usize,
-    ) -> Result<()> {
-        Self::tag_constrained(taggers, sentences, max_tokens, n_best, &Constraints::new())
-    }
-
-    /// As [`Tagger::tag_n_best`], within what is known of the labels. Scores are
-    /// probabilities of what the constraints leave.
-    ///
-    /// # Errors
-    /// If a layer refuses its arguments, or if a sentence has no sequence of labels that
-    /// keeps to the constraints.
-    pub fn tag_constrained(
-        taggers: &[&Self],
-        sentences: &mut [Sentence],
-        max_tokens: usize,
-        n_best: usize,
-        constraints: &Constraints,
+        options: &TagOptions,
     ) -> Result<()> {
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
         let mut batches = Vec::new();
         let mut rest = sentences;
-        for batch in batch::by_tokens(&lengths, max_tokens.max(1)) {
+        for batch in batch::by_tokens(&lengths, options.max_tokens.max(1)) {
             let (batch, others) = rest.split_at_mut(batch.len());
             batches.push(batch);
             rest = others;
@@ -299,8 +291,8 @@ impl Tagger {
         // A batch keeps two threads busy, one for each direction of reading.
         let together = rayon::current_num_threads().div_ceil(2);
         for batches in batches.chunks_mut(together) {
-            let label =
-                |batch: &mut &mut [Sentence]| Self::tag_batch(taggers, batch, n_best, constraints);
+            options.cancel.check()?;
+            let label = |batch: &mut &mut [Sentence]| Self::tag_batch(taggers, batch, options);
             batches.par_iter_mut().try_for_each(label)?;
         }
         Ok(())
@@ -310,8 +302,7 @@ impl Tagger {
     fn tag_batch(
         taggers: &[&Self],
         sentences: &mut [Sentence],
-        n_best: usize,
-        constraints: &Constraints,
+        options: &TagOptions,
     ) -> Result<()> {
         let mut batch = TokenBatch::new(sentences.iter());
         if taggers.len() > 1 {
@@ -319,9 +310,9 @@ impl Tagger {
         }
         let labelled = taggers.iter().map(|tagger| {
             let named = |source| Error::Model { model: tagger.name.clone(), source };
-            let changes = sentences.iter().map(|s| tagger.changes(constraints, s));
+            let changes = sentences.iter().map(|s| tagger.changes(&options.constraints, s));
             let changes = changes.collect::<Result<Vec<_>>>()?;
-            tagger.label(&batch, n_best, &changes).map_err(|error| match error {
+            tagger.label(&batch, options.n_best, &changes).map_err(|error| match error {
                 Error::Layer(source) => named(source),
                 other => other,
             })

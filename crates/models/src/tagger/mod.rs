@@ -21,5 +21,5 @@ pub(crate) use config::{KIND, LayerModel, TaggerModel, layer_name};
 pub use constraints::{Constraints, Gazetteer};
 #[cfg(all(test, feature = "convert"))]
 pub(crate) use infer::Inside;
-pub use infer::{Tagger, TaggerLayer};
+pub use infer::{TagOptions, Tagger, TaggerLayer};
 pub(crate) use labels::Labels;

@@ -199,6 +199,7 @@ fn translate_parts(
     let lengths: Vec<usize> = order.iter().map(|&part| parts[part].ids.len()).collect();
     let batches = batch::by_tokens(&lengths, options.batch_subwords);
     let found = batches.par_iter().map(|places| {
+        options.cancel.check()?;
         let batch: Vec<&Part> = places.iter().map(|&place| parts[order[place]]).collect();
         let sources: Vec<&[u32]> = batch.iter().map(|part| part.ids.as_slice()).collect();
         let numbers: Vec<u64> = batch.iter().map(|part| part.number).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use glossator::{Compute, Embedder, Sentence, Tagger, TranslateOptions, Translator};
+use glossator::{Compute, Embedder, Sentence, TagOptions, Tagger, TranslateOptions, Translator};
 
 use crate::verbs::{embed, eval, tag};
 
@@ -63,7 +63,8 @@ impl Work {
     fn label(&self, sentences: &mut [Sentence], batch_size: usize) -> anyhow::Result<()> {
         if !self.taggers.is_empty() {
             let together: Vec<&Tagger> = self.taggers.iter().collect();
-            Tagger::tag_all(&together, sentences, batch_size)?;
+            let options = TagOptions { max_tokens: batch_size, ..TagOptions::default() };
+            Tagger::tag_with(&together, sentences, &options)?;
         }
         for embedder in &self.embedders {
             for window in windows(&*sentences, embed::window_tokens(embedder.dim())) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use glossator::{
-    Annotation, Error, Layer, Sentence, Span, Tagger,
+    Annotation, Error, Layer, Sentence, Span, TagOptions, Tagger,
     tags::{self, Scheme},
     training::metric::CalibrationScorer,
 };
@@ -32,13 +32,14 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<Calibratio
     let mut calibration = args.calibration.then(CalibrationScorer::new);
     let mut sentences = 0;
     let input = Input::open(&args.files, args.reading.options());
+    let options = TagOptions { max_tokens: args.labelling.batch_size, ..TagOptions::default() };
     input.windows(WINDOW, log, |mut window| {
         window.retain(|sentence| !sentence.is_empty());
         for sentence in &window {
             column(sentence, gold)?;
         }
         sentences += window.len();
-        tagger.tag_batches(&mut window, args.labelling.batch_size)?;
+        Tagger::tag_with(&[&tagger], &mut window, &options)?;
         for sentence in &window {
             let (gold, found) = (column(sentence, gold)?, sentence.layer(layer.name));
             let predicted = found.map(|layer| layer.column(sentence.len(), Scheme::Iob2));

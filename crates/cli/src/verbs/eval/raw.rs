@@ -1,7 +1,7 @@
 //! The raw text of treebanks: how it is split, and labelled.
 
 use glossator::{
-    Position, Sentence, Tagger, TaggerLayer,
+    Position, Sentence, TagOptions, Tagger, TaggerLayer,
     corpus::Format,
     segment::{
         document,
@@ -55,7 +55,8 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
     }
     let mut sentences: Vec<Sentence> = document(&treebank.text, Position::default());
     if let Some(tagger) = &tagger {
-        tagger.tag_batches(&mut sentences, args.labelling.batch_size)?;
+        let options = TagOptions { max_tokens: args.labelling.batch_size, ..TagOptions::default() };
+        Tagger::tag_with(&[tagger], &mut sentences, &options)?;
     }
     let found = Split::of(&sentences, layer.map(|layer| layer.name));
     Ok(Raw(found.score(&treebank.split)))

@@ -5,6 +5,8 @@ mod search;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Cancel;
+
 pub(super) use search::search;
 
 /// How scores of hypotheses of different lengths are made comparable.
@@ -50,7 +52,7 @@ impl Default for TranslateSampling {
 }
 
 /// How translations are searched for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct TranslateOptions {
     /// Hypotheses that are followed at a time; 1: always the likeliest subword.
     pub beam: usize,
@@ -82,6 +84,8 @@ pub struct TranslateOptions {
     /// Subwords of the source that are read together; changes speed and memory,
     /// never a result.
     pub batch_subwords: usize,
+    /// Ends the call from another thread, between batches.
+    pub cancel: Cancel,
 }
 
 impl Default for TranslateOptions {
@@ -100,6 +104,7 @@ impl Default for TranslateOptions {
             first_line: 0,
             split: true,
             batch_subwords: 1024,
+            cancel: Cancel::new(),
         }
     }
 }
