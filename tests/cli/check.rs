@@ -53,3 +53,20 @@ fn a_missing_column_is_a_finding() {
     assert!(run.out.contains("c.tsv:2: "), "{}", run.out);
     run.fails(1);
 }
+
+#[test]
+fn every_broken_row_is_a_finding_and_the_others_are_looked_at() {
+    let rows = "Nora\tB-PER\nFeld\n\nin\tO\nTurin\tI-LOC\n\nNora\tB-PER\tx\nleft\tO\n";
+    let folder = Folder::new().with("a.tsv", rows);
+    let run = folder.gloss(&["check", "--train", "a.tsv"]);
+    for part in [
+        "data.train a.tsv: 3 sentences, 4 words",
+        "a.tsv:2: expected 2 columns, found 1",
+        "a.tsv:5: token 2 `Turin`: `I-LOC`",
+        "a.tsv:7: expected 2 columns, found 3",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    run.fails(1);
+    folder.gloss(&["tag", "-m", "en-ner", "a.tsv"]).fails(3);
+}

@@ -106,6 +106,18 @@ fn lines_come_out_in_their_order_however_odd() {
 }
 
 #[test]
+fn the_translator_in_the_box_translates() {
+    let folder = Folder::new();
+    let out = folder.pipe(&["translate", "-q", "-m", "en-de"], "How old are you?\n\nTom laughed.");
+    let out = out.ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("Wie alt ") && lines[0].ends_with('?'), "{out}");
+    assert_eq!(lines[1..], ["", "Tom lachte."]);
+    let card = folder.gloss(&["models", "show", "en-de"]).ok();
+    assert!(card.contains("Tatoeba") && card.contains("CC BY 2.0 FR"), "{card}");
+}
+
+#[test]
 fn a_document_keeps_its_paragraphs() {
     let world = world();
     let [first, second, third] =
@@ -114,6 +126,8 @@ fn a_document_keeps_its_paragraphs() {
     let input = "The cat sees\nthe dog. The owl hears the cat.\n\n  The dog sees the owl.\n";
     let out = translate(&world, &["--from", "text"], input).ok();
     assert_eq!(out, format!("{first} {second}\n\n  {third}\n"));
+    let wide = translate(&world, &["--from", "text"], &input.replace('\n', "\r\n")).ok();
+    assert_eq!(wide, out.replace('\n', "\r\n"), "line ends of Windows stay");
 }
 
 #[test]

@@ -19,6 +19,8 @@ const EN_LM: &[Inner] = &[
 
 /// The built-in models, in order of names.
 pub(crate) const MODELS: &[BuiltIn] = &[
+    #[cfg(feature = "en-de")]
+    ("en-de", glossator_model_en_de::FILES, &[]),
     #[cfg(feature = "en-lm")]
     ("en-lm-backward", glossator_model_en_lm::BACKWARD, &[]),
     #[cfg(feature = "en-lm")]

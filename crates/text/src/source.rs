@@ -11,8 +11,8 @@ pub enum Source {
     /// Nothing: raw text, or a sentence made in memory.
     #[default]
     None,
-    /// One input line.
-    Line,
+    /// One input line, and what ended it: `\n`, `\r\n`, or nothing.
+    Line(&'static str),
     /// Rows of a CoNLL or CoNLL-U file.
     Rows(Rows),
     /// Fields of a JSON object, shared by the sentences of one text.
@@ -23,7 +23,7 @@ impl Source {
     /// A column by name; see [`Sentence::column`](crate::Sentence::column).
     pub(crate) fn column(&self, name: &str) -> Option<Vec<&str>> {
         match self {
-            Source::None | Source::Line => None,
+            Source::None | Source::Line(_) => None,
             Source::Rows(rows) => rows.column(name),
             Source::Json(meta) => {
                 let (_, values) = meta.columns.iter().find(|(column, _)| column == name)?;

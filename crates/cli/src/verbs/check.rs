@@ -146,7 +146,7 @@ fn of_options(args: &Args, train: PathBuf) -> anyhow::Result<RunConfig> {
 fn usual_layer(args: &Args, train: &Path) -> anyhow::Result<String> {
     let options = ReadOptions { format: args.from, columns: args.columns.clone(), lossy: false };
     // What cannot be read is found when it is looked at.
-    for sentence in corpus::open(train, 0, &options)?.map_while(Result::ok) {
+    for sentence in corpus::open(train, 0, &options)?.skipping_broken().map_while(Result::ok) {
         if let Source::Rows(rows) = sentence.source()
             && !rows.is_conllu()
         {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use glossator::{
-    LengthPenalty, TranslateOptions, TranslateSampling, Translator,
+    LengthPenalty, Source, TranslateOptions, TranslateSampling, Translator,
     corpus::{Format, ReadOptions},
 };
 
@@ -152,28 +152,34 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let mut options = options_of(args);
     let mut lines = Lines::begin(args, output.writer())?;
     let mut document: Option<String> = None;
+    // What stands behind the line before.
+    let mut line_end = "\n";
     let mut cuts = 0;
     let translated = input.windows(WINDOW, log, |window| {
-        let texts: Vec<&str> = window.iter().map(|line| line.text()).collect();
         if whole {
-            for text in texts {
+            for line in &window {
+                let text = line.text();
                 // No sentence goes on behind an empty line: what stands before it is done.
                 let is_end = args.to == To::Text && text.trim().is_empty();
                 if let Some(read) = document.take_if(|read| is_end && read.len() >= DOCUMENT) {
                     for made in Translator::translate_by(&together, &[&read], &options)? {
                         cuts += made.cuts;
-                        lines.write_document(&read, &made)?;
+                        lines.write_document(&read, &made, line_end)?;
                     }
                     options.first_line += 1;
                     output.flush()?;
                 }
                 match &mut document {
-                    Some(document) => *document += &format!("\n{text}"),
+                    Some(document) => *document += &format!("{line_end}{text}"),
                     None => document = Some(text.to_owned()),
+                }
+                if let Source::Line(end @ ("\n" | "\r\n")) = line.source() {
+                    line_end = end;
                 }
             }
             return Ok(());
         }
+        let texts: Vec<&str> = window.iter().map(|line| line.text()).collect();
         for (text, made) in texts.iter().zip(Translator::translate_by(&together, &texts, &options)?)
         {
             cuts += made.cuts;
@@ -186,7 +192,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     if let Some(document) = document {
         for made in Translator::translate_by(&together, &[&document], &options)? {
             cuts += made.cuts;
-            lines.write_document(&document, &made)?;
+            lines.write_document(&document, &made, line_end)?;
         }
     }
     lines.finish()?;

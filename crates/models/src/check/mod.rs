@@ -18,7 +18,7 @@ use repeated::Seen;
 
 use crate::{
     Error, LanguageModelRunConfig, Result, TaggerRunConfig, TranslatorRunConfig, language_model,
-    tagger::train::{gold_columns, open},
+    tagger::train::{gold_columns, open_what_can_be},
     translator,
 };
 
@@ -99,7 +99,7 @@ fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, FindingsOfL
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     let mut seen = Seen::default();
     for (key, path) in config.data.files() {
-        let sentences = match open(key, path, &config.data) {
+        let (sentences, unread) = match open_what_can_be(key, path, &config.data) {
             // What is wrong with the data is a finding, and the next file is looked at.
             Err(Error::Data { path, line, problem }) => {
                 findings.push((false, Finding { path, line, message: problem }));
@@ -111,6 +111,7 @@ fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, FindingsOfL
             }
             sentences => sentences?,
         };
+        findings.extend(of(false, unread.iter().map(|error| Finding::of_text(path, error))));
         let columns = gold_columns(&sentences, &config.data.layer)?;
         let detection = tags::detect(columns.iter().map(Vec::as_slice));
         let is_spans = detection.is_spans() || detection.stray().is_some();

@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::broken::Broken;
 use super::columns::BOUNDARY;
 use super::input::{Input, chomp};
 use crate::source::Layout;
@@ -19,6 +20,8 @@ pub(super) enum Kind {
     Row,
     /// The row of a token.
     Word,
+    /// A row that is passed over.
+    Broken,
 }
 
 /// Bytes of lines without a row after which these are given out as a block.
@@ -93,6 +96,8 @@ pub(super) struct Blocks {
     after_blank: bool,
     /// An error that comes behind the blocks before it.
     failed: Option<Error>,
+    /// Where rows that cannot be are put, if they are to be passed over.
+    broken: Option<Broken>,
     ended: bool,
 }
 
@@ -109,7 +114,26 @@ impl Blocks {
             before: None,
             after_blank: true,
             failed: None,
+            broken: None,
             ended: false,
+        }
+    }
+
+    /// Passes over rows that cannot be.
+    pub fn skip_broken(&mut self) {
+        self.broken.get_or_insert_default();
+    }
+
+    /// What was passed over.
+    pub fn broken(&mut self) -> Vec<Error> {
+        self.broken.as_mut().map(Broken::take).unwrap_or_default()
+    }
+
+    /// Keeps an error in the data, if what is wrong is passed over.
+    pub fn keep(&mut self, error: Error) -> Result<()> {
+        match &mut self.broken {
+            Some(broken) => broken.add(error),
+            None => Err(error),
         }
     }
 
@@ -169,7 +193,16 @@ impl Blocks {
         }
         let inside = self.block.has_rows() && !self.block.closed;
         let alone = self.line.starts_with(BOUNDARY) && !inside && self.input.blank_follows()?;
-        let kind = kind(Line { text: chomp(&self.line), number, alone })?;
+        let kind = match kind(Line { text: chomp(&self.line), number, alone }) {
+            Ok(kind) => kind,
+            Err(error) => {
+                self.keep(error)?;
+                Kind::Broken
+            }
+        };
+        if kind == Kind::Broken {
+            return Ok(());
+        }
         if self.block.has_rows()
             && (kind == Kind::Boundary || (self.block.closed && kind != Kind::Blank))
         {

@@ -74,6 +74,14 @@ impl Reader for ConllReader {
     fn warnings(&self) -> &Warnings {
         &self.blocks.input.warnings
     }
+
+    fn skip_broken(&mut self) {
+        self.blocks.skip_broken();
+    }
+
+    fn broken(&mut self) -> Vec<Error> {
+        self.blocks.broken()
+    }
 }
 
 /// The layout of lines before the first row.

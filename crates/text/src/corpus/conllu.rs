@@ -76,14 +76,24 @@ impl Reader for ConlluReader {
                 Some(_) => Ok(kind),
             }
         })?;
-        if self.blocks.ended() {
-            ids.close(&path, self.blocks.input.line())?;
+        if self.blocks.ended()
+            && let Err(error) = ids.close(&path, self.blocks.input.line())
+        {
+            self.blocks.keep(error)?;
         }
         block.map(|block| self.sentence(block)).transpose()
     }
 
     fn warnings(&self) -> &Warnings {
         &self.blocks.input.warnings
+    }
+
+    fn skip_broken(&mut self) {
+        self.blocks.skip_broken();
+    }
+
+    fn broken(&mut self) -> Vec<Error> {
+        self.blocks.broken()
     }
 }
 
@@ -95,11 +105,16 @@ struct Ids {
     range_end: usize,
     /// Empty nodes since the last word.
     empty: usize,
+    /// Whether one did not stand in its place: nothing can be said of those behind it.
+    lost: bool,
 }
 
 impl Ids {
     /// Counts an id that stands in its place.
     fn add(&mut self, id: &str, path: &Path, line: usize) -> Result<Kind> {
+        if self.lost {
+            return Ok(Kind::Broken);
+        }
         let next = self.words + 1;
         if id == next.to_string() {
             (self.words, self.empty) = (next, 0);
@@ -118,6 +133,7 @@ impl Ids {
                 Ok(Kind::Row)
             }
             None => {
+                self.lost = true;
                 let want = format!("{next}, a range {next}-… or {}.{}", self.words, self.empty + 1);
                 Err(Error::Id { path: path.to_path_buf(), line, found: id.to_owned(), want })
             }
@@ -126,8 +142,8 @@ impl Ids {
 
     /// Ends the sentence.
     fn close(&mut self, path: &Path, line: usize) -> Result<()> {
-        let Ids { words, range_end, .. } = std::mem::take(self);
-        if words >= range_end {
+        let Ids { words, range_end, lost, .. } = std::mem::take(self);
+        if lost || words >= range_end {
             return Ok(());
         }
         let want = format!("{} of the range up to {range_end}", words + 1);
@@ -158,6 +174,11 @@ fn text(raw: &str) -> (String, Vec<std::ops::Range<usize>>) {
             }
             words.push(form);
         }
+    }
+    for unit in &mut units {
+        // Words of a range may have been passed over.
+        unit.words.end = unit.words.end.min(words.len());
+        unit.words.start = unit.words.start.min(unit.words.end);
     }
     let found = text.and_then(|text| Some((text.to_owned(), align::find(text, &units, &words)?)));
     found.unwrap_or_else(|| align::join(&units, &words))

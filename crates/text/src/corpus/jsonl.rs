@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::align::{self, Unit};
+use super::broken::Broken;
 use super::input::{Input, chomp};
 use super::json_fields::{Doc, Object, Span, Token, layers};
 use super::{Reader, Warnings};
@@ -26,11 +27,13 @@ pub(super) struct JsonlReader {
     document: usize,
     line: String,
     ready: VecDeque<Sentence>,
+    /// Where objects that cannot be are put, if they are to be passed over.
+    broken: Option<Broken>,
 }
 
 impl JsonlReader {
     pub fn new(input: Input, document: usize) -> JsonlReader {
-        JsonlReader { input, document, line: String::new(), ready: VecDeque::new() }
+        JsonlReader { input, document, line: String::new(), ready: VecDeque::new(), broken: None }
     }
 
     /// Reads one line; false at the end.
@@ -50,7 +53,11 @@ impl JsonlReader {
             Problem::Field(problem) => {
                 Error::Field { path: path.to_path_buf(), line: number, problem }
             }
-        })?;
+        });
+        let sentences = match (sentences, &mut self.broken) {
+            (Err(error), Some(broken)) => return broken.add(error).map(|()| true),
+            (sentences, _) => sentences?,
+        };
         let place = |sentence: Sentence| {
             let line = doc_line(&sentence).unwrap_or(number);
             sentence.located(self.document + line - 1, path, number)
@@ -68,6 +75,14 @@ impl Reader for JsonlReader {
 
     fn warnings(&self) -> &Warnings {
         &self.input.warnings
+    }
+
+    fn skip_broken(&mut self) {
+        self.broken.get_or_insert_default();
+    }
+
+    fn broken(&mut self) -> Vec<Error> {
+        self.broken.as_mut().map(Broken::take).unwrap_or_default()
     }
 }
 

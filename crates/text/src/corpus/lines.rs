@@ -31,7 +31,13 @@ impl Reader for LineReader {
         if !self.input.read_line(&mut self.line)? {
             return Ok(None);
         }
-        let mut sentence = (self.split)(chomp(&self.line)).with_source(Source::Line);
+        let line = chomp(&self.line);
+        let end = match &self.line[line.len()..] {
+            "\r\n" => "\r\n",
+            "" => "",
+            _ => "\n",
+        };
+        let mut sentence = (self.split)(line).with_source(Source::Line(end));
         if number == 1 {
             sentence = sentence.at(self.input.start());
         }

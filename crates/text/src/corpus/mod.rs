@@ -12,6 +12,7 @@
 
 mod align;
 mod block;
+mod broken;
 mod columns;
 mod compressed;
 mod conll;
@@ -66,6 +67,14 @@ trait Reader: Send {
 
     /// What was let pass until now.
     fn warnings(&self) -> &Warnings;
+
+    /// Passes over rows that cannot be from now on, where a format has rows.
+    fn skip_broken(&mut self) {}
+
+    /// What was passed over since this was asked last.
+    fn broken(&mut self) -> Vec<Error> {
+        Vec::new()
+    }
 }
 
 /// The sentences of a corpus, in order; it ends behind the first error.
@@ -84,6 +93,20 @@ impl Sentences {
     /// What was let pass until now.
     pub fn warnings(&self) -> &Warnings {
         self.reader.warnings()
+    }
+
+    /// Passes over rows of columns, and JSON objects, that cannot be, rather than end with
+    /// the first of them (but with the 10,000th).
+    #[must_use]
+    pub fn skipping_broken(mut self) -> Self {
+        self.reader.skip_broken();
+        self
+    }
+
+    /// What is wrong with those that were passed over, with file and line, since this was
+    /// asked last.
+    pub fn broken(&mut self) -> Vec<Error> {
+        self.reader.broken()
     }
 }
 

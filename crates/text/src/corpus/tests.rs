@@ -217,3 +217,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_that_cannot_be_are_passed_over_if_asked_for() {
+    let read = |format, text: &str| {
+        let options = ReadOptions { format, ..ReadOptions::default() };
+        let input = Box::new(io::Cursor::new(text.to_owned().into_bytes()));
+        let mut sentences = read(input, Path::new("f"), 0, &options).unwrap().skipping_broken();
+        let words = |sentence: Sentence| sentence.tokens().collect::<Vec<_>>().join(" ");
+        let found: Vec<String> = sentences.by_ref().map(|s| words(s.unwrap())).collect();
+        let broken: Vec<String> = sentences.broken().iter().map(Error::to_string).collect();
+        assert!(sentences.broken().is_empty(), "each is told once");
+        (found, broken)
+    };
+    let (found, broken) = read(Format::Conll, "a\tX\nb\n\nc\tY\td\ne\tX\n");
+    assert_eq!(found, ["a", "e"]);
+    let want = ["f:2: expected 2 columns, found 1", "f:4: expected 2 columns, found 3"];
+    assert_eq!(broken, want);
+
+    let row = |id: &str, form: &str| format!("{id}\t{form}{}\n", "\t_".repeat(8));
+    let text = [row("1", "a"), row("3", "b"), row("4", "c"), "\n".into(), row("1", "d")].concat();
+    let (found, broken) = read(Format::Conllu, &text);
+    assert_eq!(found, ["a", "d"]);
+    assert!(broken.len() == 1 && broken[0].starts_with("f:2: id \"3\""), "{broken:?}");
+    let (found, broken) = read(Format::Conllu, &[row("1-2", "ab"), row("1", "a")].concat());
+    assert_eq!((found.len(), broken.len()), (1, 1), "{broken:?}");
+
+    let json = "{\"tokens\": [\"a\"]}\n{\"tokens\": 3}\n{]\n{\"tokens\": [\"b\"]}\n";
+    let (found, broken) = read(Format::Jsonl, json);
+    assert_eq!(found, ["a", "b"]);
+    assert!(broken[0].starts_with("f:2: ") && broken[1].starts_with("f:3: "), "{broken:?}");
+
+    let endless = "a\tX\n".to_owned() + &"b\n".repeat(20_000);
+    let input = Box::new(io::Cursor::new(endless.into_bytes()));
+    let options = ReadOptions { format: Format::Conll, ..ReadOptions::default() };
+    let mut sentences = super::read(input, Path::new("f"), 0, &options).unwrap().skipping_broken();
+    assert!(sentences.any(|sentence| sentence.is_err()), "too much is too much");
+    assert_eq!(sentences.broken().len(), 10_000);
+}

@@ -56,7 +56,7 @@ impl<'a> Lines<'a> {
         written.map_err(|source| TextError::Write { source })
     }
 
-    /// Writes the translation of a document, with its own line ends.
+    /// Writes the translation of a document, with its own line ends; one more ends it.
     ///
     /// # Errors
     /// If the output fails.
@@ -64,9 +64,10 @@ impl<'a> Lines<'a> {
         &mut self,
         source: &str,
         made: &Translation,
+        line_end: &str,
     ) -> Result<(), TextError> {
         let written = match self.args.to {
-            To::Text => writeln!(self.out, "{}", made.text),
+            To::Text => write!(self.out, "{}{line_end}", made.text),
             To::Jsonl => writeln!(self.out, "{}", self.object(source, made)),
         };
         written.map_err(|source| TextError::Write { source })

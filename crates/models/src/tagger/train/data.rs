@@ -4,7 +4,8 @@ use std::path::Path;
 
 use glossator_nn::Rng;
 use glossator_text::{
-    Sentence, corpus,
+    Sentence,
+    corpus::{self, Sentences},
     tags::{self, Scheme},
 };
 use glossator_train::metric::{AccuracyScorer, Report, SpanScorer};
@@ -59,10 +60,28 @@ fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
 /// Reads the sentences of a corpus that have words, and checks that all have
 /// the gold columns.
 pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
+    with_words(&mut reader(key, path, data)?, data)
+}
+
+/// As [`open`], without the rows that cannot be, and what is wrong with these.
+pub(crate) fn open_what_can_be(
+    key: &str,
+    path: &Path,
+    data: &DataConfig,
+) -> Result<(Vec<Sentence>, Vec<glossator_text::Error>)> {
+    let mut reader = reader(key, path, data)?.skipping_broken();
+    Ok((with_words(&mut reader, data)?, reader.broken()))
+}
+
+fn reader(key: &str, path: &Path, data: &DataConfig) -> Result<Sentences> {
     let missing = |source| Error::ConfigFile { key: key.to_owned(), path: path.to_owned(), source };
     std::fs::File::open(path).map_err(missing)?;
+    Ok(corpus::open(path, 0, &data.read_options())?)
+}
+
+fn with_words(reader: &mut Sentences, data: &DataConfig) -> Result<Vec<Sentence>> {
     let mut sentences = Vec::new();
-    for sentence in corpus::open(path, 0, &data.read_options())? {
+    for sentence in reader {
         let sentence = sentence?;
         if !sentence.is_empty() {
             data.layers().try_for_each(|column| gold_column(&sentence, column).map(drop))?;

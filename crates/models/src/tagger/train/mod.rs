@@ -10,7 +10,7 @@ use glossator_hub::Bundle;
 use glossator_text::Sentence;
 use glossator_train::{Outcome, metric::Report, run};
 
-pub(crate) use data::{gold_columns, open};
+pub(crate) use data::{gold_columns, open_what_can_be};
 
 use super::{Tagger, layer_name};
 use crate::{

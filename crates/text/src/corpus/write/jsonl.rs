@@ -165,7 +165,7 @@ fn doc(sentence: &Sentence) -> Doc<'_> {
         return Doc::Kept(doc);
     }
     match (sentence.source(), sentence.place()) {
-        (Source::Line | Source::Json(_), Some((_, line))) => Doc::Line(line),
+        (Source::Line(_) | Source::Json(_), Some((_, line))) => Doc::Line(line),
         (_, Some((path, _))) => Doc::File(path.to_string_lossy()),
         (_, None) => Doc::Line(sentence.document() + 1),
     }
