@@ -105,6 +105,7 @@ fn lines_come_out_in_their_order_however_odd() {
     assert_eq!(translate(&world, &[], "").ok(), "");
 }
 
+#[cfg(feature = "en-de")]
 #[test]
 fn the_translator_in_the_box_translates() {
     let folder = Folder::new();

@@ -50,7 +50,8 @@ pub struct Args {
     /// Files to read; none, or `-`, is standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Translator: one of the cache, or a folder; several are an ensemble
+    /// Translator: a built-in one (en-de), one of the cache, or a folder; several are an
+    /// ensemble
     #[arg(long = "model", short = 'm', value_name = "MODEL", required = true)]
     models: Vec<String>,
     /// lines: each by itself; text: a document, whose lines may end anywhere

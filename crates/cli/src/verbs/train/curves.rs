@@ -23,6 +23,8 @@ pub struct Curves(Vec<Point>);
 
 /// Name of the font that the charts write with.
 const FONT: &str = "sans-serif";
+/// Name of the development data in a legend.
+const DEVELOPMENT: &str = "development";
 const SIZE: (u32, u32) = (760, 640);
 /// Height of the upper one of the two panels.
 const ABOVE: i32 = 330;
@@ -83,10 +85,10 @@ impl Curves {
         };
         let losses = [
             ("training", series(|point| Some(point.train_loss))),
-            ("development", series(|point| point.loss)),
+            (DEVELOPMENT, series(|point| point.loss)),
         ];
         panel(&above, "loss", SeriesLabelPosition::UpperRight, &losses)?;
-        let scores = [("development", series(|point| Some(point.score)))];
+        let scores = [(DEVELOPMENT, series(|point| Some(point.score)))];
         panel(&below, "score", SeriesLabelPosition::LowerRight, &scores)?;
         area.present()?;
         Ok(())
@@ -106,10 +108,15 @@ fn panel<Backend: DrawingBackend>(
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last, around(all().map(|point| point.1)))?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("step").y_desc(name).draw()?;
-    for (number, (name, points)) in lines.iter().enumerate().filter(|(_, line)| !line.1.is_empty())
-    {
-        let color = Palette99::pick(number).to_rgba();
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("step")
+        .y_desc(name)
+        .x_label_formatter(&|step| format!("{step:.0}"))
+        .draw()?;
+    for (name, points) in lines.iter().filter(|(_, points)| !points.is_empty()) {
+        let color = Palette99::pick(usize::from(*name == DEVELOPMENT)).to_rgba();
         chart
             .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?
             .label(*name)
