@@ -77,7 +77,7 @@ fn line(event: &Event<'_>, unit: &str) -> String {
     let (hours, minutes, seconds) = (left / 3600, left / 60 % 60, left % 60);
     format!(
         "epoch {epoch}  {step}/{steps}  loss {loss:.4}  {tokens_per_second:.0} {unit}/s  \
-         {hours}:{minutes:02}:{seconds:02} left"
+         {hours}:{minutes:02}:{seconds:02} left of the epoch"
     )
 }
 
@@ -96,7 +96,7 @@ mod tests {
         tokens_per_second: 99.6,
         eta_seconds: 3725.0,
     };
-    const LINE: &str = "epoch 2  3/40  loss 0.5000  100 words/s  1:02:05 left";
+    const LINE: &str = "epoch 2  3/40  loss 0.5000  100 words/s  1:02:05 left of the epoch";
 
     #[test]
     fn a_terminal_shows_a_bar_and_clears_it() {
