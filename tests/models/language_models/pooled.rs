@@ -143,7 +143,7 @@ fn a_saved_memory_gives_the_same_labels() {
         let mut sentences = sentences(folder, "dev.tsv");
         order(&mut sentences);
         let options = TagOptions { max_tokens: 20, ..TagOptions::default() };
-        Tagger::tag_with(&[&tagger], &mut sentences, &options).unwrap();
+        Tagger::tag_with(&[tagger], &mut sentences, &options).unwrap();
         order(&mut sentences);
         sentences.iter().map(|s| format!("{:?}", s.layers())).collect::<Vec<_>>()
     };

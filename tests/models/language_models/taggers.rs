@@ -147,8 +147,8 @@ fn taggers_together_say_what_each_says_alone() {
     let (_, [ner, pos]) = taggers();
     let mut alone = sentences();
     let options = TagOptions { max_tokens: 60, ..TagOptions::default() };
-    Tagger::tag_with(&[&ner], &mut alone, &options).unwrap();
-    Tagger::tag_with(&[&pos], &mut alone, &options).unwrap();
+    Tagger::tag_with(&[ner], &mut alone, &options).unwrap();
+    Tagger::tag_with(&[pos], &mut alone, &options).unwrap();
     let alone: Vec<String> = alone.iter().map(|s| format!("{:?}", s.layers())).collect();
     assert!(alone[0].contains("\"ner\"") && alone[0].contains("\"pos\""), "{}", alone[0]);
     for threads in 1..4 {

@@ -149,7 +149,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         Some(_) => Ok(code),
         None => {
             let path = args.writing.output.as_deref();
-            exit::of_report(output::write(path, &render(args, &scores)), code)
+            exit::of_report(output::write(path, render(args, &scores)), code)
         }
     }
 }
