@@ -2,7 +2,8 @@
 //! wrong ones, from several threads, and the most memory that it held in each tenth of the time.
 //!
 //! `cargo run --release -p glossator --example soak -- [SECONDS] [TRANSLATOR]` ends with 1 if
-//! it held a tenth more in the second half than in the first tenth. Minutes are too few.
+//! it held a tenth more in the second half than in the first tenth. Minutes are too few. The
+//! allocator of glibc keeps memory for each thread: `MALLOC_ARENA_MAX=1` shows what is in use.
 
 use std::{
     sync::{
