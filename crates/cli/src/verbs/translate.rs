@@ -25,7 +25,7 @@ use lines::Lines;
 
 const EXAMPLES: &str = "\
 Examples:
-  echo \"The grass is green.\" | gloss translate -m ./en-de
+  echo \"The grass is green.\" | gloss translate -m en-de
   gloss translate -m ./en-de --beam 1 lines.en > lines.de
   gloss translate -m ./en-de --from text letter.txt
   gloss translate -m ./en-de --n-best 5 --to jsonl lines.en.gz

@@ -13,18 +13,16 @@ use super::{
     decode::Decoder,
     head::{Head, HeadShape},
     layer_name,
+    options::TagOptions,
 };
 use crate::{
-    Cancel, Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
+    Compute, Embedding, EmbeddingConfig, Error, Result, TokenBatch,
     embeddings::{Vocabulary, language_models, write_all},
     find::find,
     limits::MAX_PARTS,
     stored,
 };
 
-/// Tokens of a batch, unless the caller asks for another number: enough that
-/// the weights of a large language model are read once for many sentences.
-const BATCH_TOKENS: usize = 4096;
 /// Tokens of a group of sentences behind the embeddings.
 const GROUP_TOKENS: usize = 512;
 
@@ -50,33 +48,6 @@ pub struct TaggerLayer<'a> {
     pub is_spans: bool,
     /// Its tags, in the order of their numbers.
     pub labels: &'a [String],
-}
-
-/// How sentences are labelled.
-#[derive(Clone, Debug)]
-pub struct TagOptions {
-    /// Tokens of a batch at most (a longer sentence is a batch of its own): changes speed
-    /// and memory, never a result.
-    pub max_tokens: usize,
-    /// Each layer also gets so many of its likeliest label sequences ([`Layer::sequences`]),
-    /// the best first, with their exact posterior probabilities. Labels of spans are IOB2
-    /// tags.
-    pub n_best: usize,
-    /// What is known of the labels. Scores are probabilities of what the constraints leave.
-    pub constraints: Constraints,
-    /// Ends the call from another thread, between batches.
-    pub cancel: Cancel,
-}
-
-impl Default for TagOptions {
-    fn default() -> Self {
-        Self {
-            max_tokens: BATCH_TOKENS,
-            n_best: 0,
-            constraints: Constraints::new(),
-            cancel: Cancel::new(),
-        }
-    }
 }
 
 /// What changes for a sentence, in the scores of each layer.
@@ -400,7 +371,7 @@ impl Tagger {
     #[cfg(feature = "train")]
     pub(crate) fn emissions(&self, sentences: &[Sentence]) -> Result<Vec<Vec<f32>>> {
         let lengths: Vec<usize> = sentences.iter().map(Sentence::len).collect();
-        let batches = batch::by_tokens(&lengths, BATCH_TOKENS).into_par_iter();
+        let batches = batch::by_tokens(&lengths, super::options::BATCH_TOKENS).into_par_iter();
         let emissions = batches.map(|batch| {
             let batch = TokenBatch::new(batch.iter().map(|&i| &sentences[i]));
             let all = self.head.emissions(&self.vectors(&batch)?, &batch.lengths)?;

@@ -13,6 +13,7 @@ mod infer;
 mod labels;
 mod majority;
 mod mended;
+mod options;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -21,5 +22,6 @@ pub(crate) use config::{KIND, LayerModel, TaggerModel, layer_name};
 pub use constraints::{Constraints, Gazetteer};
 #[cfg(all(test, feature = "convert"))]
 pub(crate) use infer::Inside;
-pub use infer::{TagOptions, Tagger, TaggerLayer};
+pub use infer::{Tagger, TaggerLayer};
 pub(crate) use labels::Labels;
+pub use options::TagOptions;
