@@ -25,6 +25,10 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::{args::Args, log::Log};
 
+/// Models are large.
+#[global_allocator]
+static ALLOCATOR: glossator::LargePages = glossator::LargePages;
+
 fn main() -> ExitCode {
     let color = args::color_of(std::env::args_os());
     let matches = Args::command().color(color).try_get_matches();

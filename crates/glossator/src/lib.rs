@@ -32,8 +32,8 @@ pub mod prelude;
 pub use glossator_models::{
     AttentionKind, BridgeKind, Cancel, ChooseBy, Compute, Constraints, Device, Embedder,
     EmbeddingConfig, Error, Gazetteer, Hypothesis, Isa, LanguageModel, LanguageModelConfig,
-    LengthPenalty, PairScore, Precision, ReadingDirection, Sampling, SubwordKind, SubwordsConfig,
-    TagOptions, Tagger, TaggerConfig, TaggerLayer, TextScore, TextScorer, TiedKind,
+    LargePages, LengthPenalty, PairScore, Precision, ReadingDirection, Sampling, SubwordKind,
+    SubwordsConfig, TagOptions, Tagger, TaggerConfig, TaggerLayer, TextScore, TextScorer, TiedKind,
     TranslateOptions, TranslateSampling, Translation, TranslationQuality, TranslationScore,
     Translator, TranslatorConfig,
 };

@@ -41,7 +41,7 @@ pub use embeddings::{
     Spacing, TokenBatch,
 };
 pub use error::Error;
-pub use glossator_nn::{Device, Isa, Precision};
+pub use glossator_nn::{Device, Isa, LargePages, Precision};
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,
 };

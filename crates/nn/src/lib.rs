@@ -25,7 +25,7 @@ pub use device::Device;
 pub use embedding::{Embedding, embed};
 pub use error::Error;
 pub use glossator_kernels::{
-    Direction, Error as KernelError, Isa, Map, Schedule,
+    Direction, Error as KernelError, Isa, LargePages, Map, Schedule,
     attention::tanh,
     cells::CellKind,
     crf::{Crf, Mask, Posterior},
