@@ -30,7 +30,10 @@ fn findings_have_a_place_and_many_of_a_kind_are_counted() {
     let lines: Vec<&str> = run.out.lines().collect();
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert_eq!(lines.iter().filter(|line| line.contains("`Feld`: `I-PER`")).count(), 5);
-    assert!(lines.iter().any(|line| line.starts_with("train.tsv: 2 more: token `…`")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("train.tsv: 2 more: token … `…`")),
+        "{lines:?}"
+    );
     let unseen = "dev.tsv: label `ORG` (1 times) does not occur in the training data";
     assert!(lines.contains(&unseen), "{lines:?}");
     assert_eq!(lines.last(), Some(&"8 findings"));
@@ -69,4 +72,35 @@ fn every_broken_row_is_a_finding_and_the_others_are_looked_at() {
     }
     run.fails(1);
     folder.gloss(&["tag", "-m", "en-ner", "a.tsv"]).fails(3);
+}
+
+#[test]
+fn a_key_that_no_word_has_is_a_finding() {
+    let folder = Folder::new().with("a.conllu", corpus::conllu());
+    for layer in ["misc:NRE", "nre", "xpos"] {
+        let run = folder.gloss(&["check", "--train", "a.conllu", "--layer", layer]);
+        assert!(run.out.contains(&format!("no word has a label of `{layer}`")), "{}", run.out);
+        run.fails(1);
+    }
+}
+
+#[test]
+fn a_language_model_that_is_none_is_told_before_training() {
+    let embedding = "[[tagger.embeddings]]\ntype = \"contextual\"\nmodel = \"en-ner\"\n";
+    let folder = Folder::new()
+        .with("train.conllu", corpus::conllu())
+        .with("ner.toml", corpus::configuration("ner", 1) + embedding);
+    let error = folder.gloss(&["check", "ner.toml"]).fails(4);
+    assert!(error.contains("en-ner"), "{error}");
+    assert_eq!(folder.gloss(&["train", "ner.toml", "--dry-run"]).fails(4), error);
+}
+
+#[test]
+fn many_repeated_sentences_are_counted_in_one_whole_line() {
+    let folder = Folder::new().with("a.conllu", corpus::conllu());
+    let args = ["check", "--train", "a.conllu", "--dev", "a.conllu", "--layer", "upos"];
+    let run = folder.gloss(&args);
+    let line = "more: the sentence stands in the training data, too (line …)\n";
+    assert!(run.out.contains(line), "{}", run.out);
+    run.fails(1);
 }

@@ -131,3 +131,48 @@ fn what_cannot_be_converted_is_misuse() {
     folder.gloss(&["convert", "--to", "nothing", "a.tsv"]).fails(2);
     folder.gloss(&["convert", "--to", "jsonl", "absent.tsv"]).fails(5);
 }
+
+#[test]
+fn lists_of_labels_in_jsonl_are_converted() {
+    let lists = r#"{"tokens":["Ada","slept"],"upos":["PROPN","VERB"],"ner":["B-PER","O"]}"#;
+    let folder = Folder::new().with("a.jsonl", lists);
+    let conll = folder.gloss(&["convert", "--to", "conll", "a.jsonl"]).ok();
+    assert_eq!(conll, "Ada\tPROPN\tB-PER\nslept\tVERB\tO\n\n");
+}
+
+#[test]
+fn what_a_column_holds_shows_in_all_of_the_corpus() {
+    // The first spans come behind more tokens than are read at once.
+    let rows = "a\tO\n".repeat(70_000) + "\nAda\tB-PER\nLund\tI-PER\n\n";
+    let folder = Folder::new().with("late.tsv", &rows);
+    let args = ["convert", "--to", "jsonl", "--from", "conll", "--columns", "token,ner"];
+    for out in [
+        folder.gloss(&[&args[..], &["late.tsv"]].concat()).objects(),
+        folder.pipe(&args, &rows).objects(),
+    ] {
+        assert_eq!(out[1]["spans"][0]["text"], "Ada Lund");
+    }
+}
+
+#[test]
+fn a_language_model_of_flair_is_scored_as_it_is() {
+    let folder = Folder::new();
+    let file = checkpoint("lm-forward");
+    folder.gloss(&["convert", &file, "-o", "lm"]).ok();
+    let score = |model: &str| folder.pipe(&["eval", "-q", "-m", model], TEXT).ok();
+    assert_eq!(score(&file), score("./lm"));
+}
+
+#[test]
+fn text_of_a_treebank_has_its_words_in_one_piece() {
+    let rows = "# text = Sie geht zum Hafen.\n1\tSie\t_\t_\t_\t_\t_\t_\t_\t_\n2\tgeht\t_\t_\t_\t_\t_\t_\t_\t_\n\
+                3-4\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n3\tzu\t_\t_\t_\t_\t_\t_\t_\t_\n4\tdem\t_\t_\t_\t_\t_\t_\t_\t_\n\
+                5\tHafen\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No\n6\t.\t_\t_\t_\t_\t_\t_\t_\t_\n\n";
+    let folder = Folder::new().with("a.conllu", rows);
+    let to = |format| folder.gloss(&["convert", "--to", format, "a.conllu"]).ok();
+    assert_eq!(
+        (to("lines"), to("text")),
+        ("Sie geht zum Hafen.\n".into(), "Sie geht zum Hafen.\n\n".into())
+    );
+    assert_eq!(to("tokens"), "Sie geht zu dem Hafen .\n");
+}

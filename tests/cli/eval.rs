@@ -83,6 +83,8 @@ fn a_baseline_is_tested_against_and_confusions_are_counted() {
         table.contains("accuracy 100.00 ± ") && table.contains("baseline 66.67, p = "),
         "{table}"
     );
+    let line = eval(&[&files[..], &["--metric", "accuracy"]].concat()).ok();
+    assert!(line.contains("baseline 66.67, p = "), "beside a number that is named, too: {line}");
     let json = eval(&["--hypotheses", "old.tsv", "--confusion", "--json"]).objects().remove(0);
     assert_eq!(json["confusions"][0]["gold"], "Y");
     assert!(json["interval"]["half_width"].as_f64() > Some(0.0), "{json}");
@@ -237,4 +239,44 @@ fn probabilities_are_held_against_what_is_right() {
     }
     let error = folder.gloss(&["eval", "-m", "en-lm-forward", "--calibration", "x.txt"]).fails(2);
     assert!(error.contains("--calibration: of a tagger only"), "{error}");
+}
+
+#[test]
+fn a_key_that_no_word_has_is_not_scored() {
+    let folder = Folder::new()
+        .with("ud.conllu", "1\tNora\t_\tPROPN\t_\t_\t_\t_\t_\t_\n")
+        .with("ner.conllu", corpus::conllu());
+    let error = folder.gloss(&["eval", "-q", "-m", "en-ner", "ud.conllu"]).fails(3);
+    assert!(error.contains("no labels of `ner` to score in ud.conllu"), "{error}");
+    let args = ["--hypotheses", "ner.conllu", "--references", "ner.conllu", "--layer"];
+    let eval = |layer| folder.gloss(&[&["eval"], &args[..], &[layer]].concat());
+    assert!(eval("misc:NRE").fails(3).contains("no labels of `misc:NRE`"));
+    eval("misc:NER").ok();
+}
+
+#[test]
+fn output_in_jsonl_is_scored_where_a_sentence_has_no_span() {
+    let gold = "It\tO\nrains\tO\n\nNora\tB-PER\nleft\tO\n\nHe\tO\nleft\tO\n\n";
+    let folder = Folder::new().with("gold.tsv", gold);
+    folder.gloss(&["convert", "--to", "jsonl", "-o", "a.jsonl", "gold.tsv"]).ok();
+    let args = ["--references", "gold.tsv", "--layer", "ner", "--metric", "f1"];
+    let score = folder.gloss(&[&["eval", "--hypotheses", "a.jsonl"], &args[..]].concat()).ok();
+    assert_eq!(score.split_whitespace().last(), Some("100.00"));
+    assert!(
+        folder.gloss(&["check", "--train", "a.jsonl", "--layer", "ner"]).ok().contains("PER 1")
+    );
+    folder.gloss(&["check", "--train", "a.jsonl", "--layer", "nre"]).fails(1);
+    assert_eq!(folder.gloss(&["convert", "--to", "conll", "a.jsonl"]).ok(), gold);
+}
+
+#[test]
+fn translations_on_standard_input_are_read_as_a_file_is() {
+    let text = "\u{feff}The grass is green here.\n";
+    let folder = Folder::new().with("gold.txt", &text[3..]).with("own.txt", text);
+    let args = ["--references", "gold.txt", "--metric", "bleu"];
+    let named = folder.gloss(&[&["eval", "--hypotheses", "own.txt"], &args[..]].concat()).ok();
+    let piped = [&["eval", "--hypotheses", "-"], &args[..]].concat();
+    assert_eq!(folder.pipe(&piped, text).ok(), named);
+    let error = folder.pipe(&piped, b"a\nb\xff\n").fails(3);
+    assert!(error.contains(":2: byte 3"), "{error}");
 }

@@ -251,3 +251,19 @@ fn the_number_of_threads_is_for_all_of_the_program() {
         assert!(environment.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()));
     }
 }
+
+#[test]
+fn a_training_does_not_go_on_with_other_settings() {
+    let folder = folder();
+    let (mut child, mut messages) = start(&folder, &[]);
+    wait_for(&mut messages, "evaluated", 1);
+    child.kill().expect("a running program");
+    child.wait().expect("gloss");
+    for other in ["training.learning_rate=0.5", "seed=9", "tagger.hidden_dim=9"] {
+        let args = ["train", "-q", "ner.toml", "--resume", "--set", other];
+        let error = folder.gloss(&args).fails(2);
+        assert!(error.contains("back") && error.contains("--force"), "{other}: {error}");
+    }
+    folder.gloss(&["train", "-q", "ner.toml", "--resume"]).ok();
+    assert!(model(&folder) == uninterrupted());
+}

@@ -137,7 +137,8 @@ fn the_flow_of_gradients_is_shown_where_it_is_asked_for() {
 fn a_dry_run_trains_nothing() {
     let folder = folder(2);
     let out = folder.gloss(&["train", "ner.toml", "--dry-run"]).ok();
-    let want = "data.train train.conllu: 48 sentences, 264 words, 96 spans: LOC 48, PER 48\n";
+    let want =
+        "data.train train.conllu: 48 sentences, 264 words, 96 spans: LOC 48, PER 48\nno findings\n";
     assert_eq!(out, want);
     assert_eq!(folder.names(), ["ner.toml", "train.conllu"]);
 }
@@ -163,4 +164,15 @@ fn a_model_is_trained_on_from() {
     folder.gloss(&[&["train", "-q", "ner.toml"][..], &sets].concat()).ok();
     let json = folder.gloss(&["eval", "-q", "--json", "-m", "./ner", "train.conllu"]).objects();
     assert!(json[0]["f1"].as_f64().expect("a number") > 80.0, "{}", json[0]);
+}
+
+#[test]
+fn a_configuration_is_not_replaced_by_its_resolved_copy() {
+    let config = corpus::configuration("ner", 1).replace("train.conllu", "../train.conllu");
+    let folder = folder(1);
+    std::fs::create_dir(folder.path("run")).unwrap();
+    std::fs::write(folder.path("run/config.toml"), &config).unwrap();
+    let train = ["train", "-q", "run/config.toml", "-o", "run", "--force"];
+    assert!(folder.gloss(&train).fails(2).contains("resolved copy"));
+    assert_eq!(folder.read("run/config.toml"), config.as_bytes());
 }

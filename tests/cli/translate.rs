@@ -132,6 +132,29 @@ fn a_document_keeps_its_paragraphs() {
 }
 
 #[test]
+fn a_document_ends_with_its_file() {
+    let world = world();
+    let made = |line| translate(&world, &[], line).ok().trim_end().to_owned();
+    let folder = Folder::new().with("a.txt", "the cat").with("b.txt", "sees the dog.\n");
+    let model = world.path("en-eo").display().to_string();
+    let args = ["translate", "-q", "-m", &model, "--from", "text", "a.txt", "b.txt"];
+    let out = folder.gloss(&args).ok();
+    assert_eq!(out, format!("{}\n{}\n", made("the cat"), made("sees the dog.")));
+}
+
+#[test]
+fn space_around_a_line_is_no_part_of_what_is_scored() {
+    let world = world();
+    let score = |source: &str, target: &str| {
+        let folder = Folder::new().with("target", target);
+        let target = folder.path("target").display().to_string();
+        translate(&world, &["--references", &target], source).ok()
+    };
+    let plain = score("the cat sees the dog.\n", "la kato vidas la hundo.\n");
+    assert_eq!(score("  the cat sees the dog. \n", " la kato vidas la hundo.  \n"), plain);
+}
+
+#[test]
 fn hypotheses_scores_and_alignments_are_written() {
     let (world, input) = (world(), "the cat sees the dog.\nthe owl hears the cat.\n");
     let out = translate(&world, &["--n-best", "3"], input).ok();

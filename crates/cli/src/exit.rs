@@ -131,7 +131,10 @@ fn of_text(error: &TextError) -> u8 {
 fn of_training(error: &TrainingError) -> Option<u8> {
     use TrainingError as E;
     match error {
-        E::Config { .. } | E::NothingToResume { .. } | E::InUse { .. } => Some(USAGE),
+        E::Config { .. }
+        | E::NothingToResume { .. }
+        | E::InUse { .. }
+        | E::OtherSettings { .. } => Some(USAGE),
         E::Io { .. } | E::Json(_) => Some(IO),
         E::Checkpoint { .. } | E::NoGradient { .. } | E::Tensor(_) | E::Parameters(_) => {
             Some(MODEL)

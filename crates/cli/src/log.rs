@@ -55,6 +55,11 @@ impl Log {
         Ok(log)
     }
 
+    /// The same that says nothing but errors.
+    pub fn quietly(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
     /// Whether messages are JSON.
     pub fn is_json(self) -> bool {
         self.json

@@ -57,9 +57,17 @@ impl Scores {
     /// A line with one number.
     pub fn line(&self, metric: Metric) -> String {
         let value = self.get(metric).map(|value| metric.show(value)).unwrap_or_default();
+        let compared = match self {
+            Self::Labels(labels) => labels.comparison(metric),
+            Self::Translations(scores) => scores.comparison(metric),
+            Self::Text(_) | Self::Raw(_) => None,
+        };
+        let beside = compared
+            .map(|(baseline, p_value)| format!("   baseline {baseline:.2}, p = {p_value:.4}"))
+            .unwrap_or_default();
         match self {
             Self::Labels(_) | Self::Translations(_) | Self::Raw(_) => {
-                format!("{metric:10} {value:>6}\n")
+                format!("{metric:10} {value:>6}{beside}\n")
             }
             Self::Text(_) => format!("{metric:18}  {value}\n"),
         }
@@ -192,6 +200,16 @@ impl Labels {
         })
     }
 
+    /// How a metric compares with that of a baseline: only the one that has an interval is.
+    fn comparison(&self, metric: Metric) -> Option<(f64, f64)> {
+        let is_compared = match self.is_spans {
+            true => matches!(metric, Metric::F1 | Metric::SpanF1),
+            false => matches!(metric, Metric::F1 | Metric::Accuracy),
+        };
+        let compared = self.comparison.as_ref().filter(|_| is_compared)?;
+        Some((compared.baseline, compared.p_value))
+    }
+
     /// Name of the number that has an interval.
     fn name(&self) -> &'static str {
         if self.is_spans { "f1" } else { "accuracy" }
@@ -263,12 +281,7 @@ impl Labels {
 /// # Errors
 /// If the sentence has none.
 pub fn column<'a>(sentence: &'a Sentence, name: &str) -> Result<Vec<&'a str>, Error> {
-    sentence.gold(name).ok_or_else(|| {
-        let problem = format!(
-            "no column `{name}` to compare with; name the columns with --columns, or choose another with --layer"
-        );
-        Error::in_sentence(sentence, problem)
-    })
+    sentence.gold(name).ok_or_else(|| Error::in_sentence(sentence, sentence.missing(name)))
 }
 
 #[cfg(test)]

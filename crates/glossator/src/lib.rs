@@ -51,6 +51,7 @@ pub mod models {
     pub use glossator_hub::{
         Bundle, Entry, Error, Origin, Repository, Source, SourceFile, SourceKind, Verified,
     };
+    pub use glossator_models::kind_of;
 }
 
 /// Models of other toolkits: into this one's format, and out of it.

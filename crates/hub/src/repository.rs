@@ -99,7 +99,9 @@ impl Repository {
         let cached = cached.filter_map(|entry| {
             let path = entry.ok()?.path();
             let name = path.file_name()?.to_str()?.to_owned();
-            let is_model = ["config.json", "source.json"].map(|file| path.join(file).is_file());
+            // One that lost a file is a damaged model, not none.
+            let is_model = ["config.json", "source.json", "model.safetensors"]
+                .map(|file| path.join(file).is_file());
             is_model.contains(&true).then_some(Entry { name, origin: Origin::Cache(path) })
         });
         let mut entries: Vec<Entry> = built_in.chain(cached).collect();
@@ -117,6 +119,16 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_that_lost_its_configuration_is_listed() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("mine")).unwrap();
+        std::fs::write(root.path().join("mine/model.safetensors"), "x").unwrap();
+        let repository = Repository::new(Some(root.path().to_owned()));
+        assert!(repository.list().iter().any(|entry| entry.name == "mine"));
+        assert!(repository.verify("mine").is_err());
+    }
 
     #[test]
     fn the_cache_comes_before_a_folder_and_a_path_is_a_path() {

@@ -19,3 +19,11 @@ pub(crate) fn find(name: &str) -> Result<Bundle> {
     }
     Ok(repository.find(name)?)
 }
+
+/// The kind of a model as its `config.json` has it: `tagger`, `language-model` or
+/// `translator`; none of one that cannot be found or read, or whose file says none. A
+/// checkpoint of another toolkit is converted into the cache first.
+pub fn kind_of(name: &str) -> Option<String> {
+    let config: serde_json::Value = find(name).ok()?.json("config.json").ok()?;
+    config["kind"].as_str().map(str::to_owned)
+}

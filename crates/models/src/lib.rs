@@ -41,6 +41,7 @@ pub use embeddings::{
     Spacing, TokenBatch,
 };
 pub use error::Error;
+pub use find::kind_of;
 pub use glossator_nn::{Device, Isa, LargePages, Precision};
 pub use language_model::{
     LanguageModel, LanguageModelConfig, ReadingDirection, Sampling, TextScore, TextScorer,

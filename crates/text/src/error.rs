@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// A byte that is not UTF-8.
     #[error(
-        "{}:{line}: byte {offset} (0x{byte:02X}) is not UTF-8; convert the file to UTF-8, or read it with --lossy, which replaces such bytes",
+        "{}:{line}: byte {offset} (0x{byte:02X}) is not UTF-8; convert the file to UTF-8; `tag`, `eval` and `embed` read it with --lossy, which replaces such bytes",
         path.display()
     )]
     Utf8 {

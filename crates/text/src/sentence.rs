@@ -191,10 +191,35 @@ impl Sentence {
     }
 
     /// The gold labels of a layer: the column of that name, else the key of
-    /// MISC that is the name in upper case.
+    /// MISC that is the name in upper case. A key that no token has, and spans that an
+    /// output in `jsonl` does not have here, are `O` everywhere.
     pub fn gold(&self, layer: &str) -> Option<Vec<&str>> {
-        let key = || self.column(&format!("misc:{}", layer.to_uppercase()));
-        self.column(layer).or_else(key)
+        let key = || self.column(&key_of(layer));
+        let no_spans = || self.source.is_output().then(|| vec!["O"; self.len()]);
+        self.column(layer).or_else(key).or_else(no_spans)
+    }
+
+    /// Why the sentence has no column of that name, and what to do.
+    pub fn missing(&self, column: &str) -> String {
+        match &self.source {
+            Source::Json(meta) if meta.fields().any(|(name, _)| name == column) => {
+                format!("`{column}` is no list of one string for each token")
+            }
+            Source::Rows(rows) if rows.is_conllu() => format!(
+                "there is no column `{column}`; a key of MISC is called `misc:` and its name"
+            ),
+            _ => format!(
+                "no column `{column}`; name the columns (`--columns`, or `columns` of a configuration), or \
+                 choose another layer"
+            ),
+        }
+    }
+
+    /// Whether the gold labels are really there: in CoNLL-U a value or a key of at least one
+    /// token, else the column. Where this holds of no sentence of a corpus, it
+    /// has no such layer.
+    pub fn has_gold(&self, layer: &str) -> bool {
+        self.source.has(layer) || self.source.has(&key_of(layer))
     }
 
     /// What the reader kept to write the sentence back.
@@ -244,6 +269,11 @@ impl Sentence {
             _ => 0..0,
         }
     }
+}
+
+/// The column that holds a layer in MISC.
+fn key_of(layer: &str) -> String {
+    format!("misc:{}", layer.to_uppercase())
 }
 
 #[cfg(test)]

@@ -31,6 +31,20 @@ impl Source {
             }
         }
     }
+
+    /// Whether there is a column of that name with something in it: see
+    /// [`Sentence::has_gold`](crate::Sentence::has_gold).
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Source::Rows(rows) => rows.has(name),
+            _ => self.column(name).is_some(),
+        }
+    }
+
+    /// Whether an output of this program was read back, which tells spans, not tags.
+    pub(crate) fn is_output(&self) -> bool {
+        matches!(self, Source::Json(meta) if meta.is_output)
+    }
 }
 
 /// The fields of a JSON object beside its text and its tokens.
@@ -38,7 +52,9 @@ impl Source {
 pub struct Meta {
     pub(crate) fields: Vec<(String, Box<RawValue>)>,
     pub(crate) columns: Vec<(String, Vec<String>)>,
-    /// The "doc" of an output that was read back.
+    /// Whether an output was read back.
+    pub(crate) is_output: bool,
+    /// Its "doc".
     pub(crate) doc: Option<Box<RawValue>>,
 }
 
@@ -46,6 +62,12 @@ impl Meta {
     /// Names and values, as JSON, in the order of the input.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.get()))
+    }
+
+    /// Names of the lists that hold a string for each token, and of the layers of an
+    /// output that was read back.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -130,6 +152,11 @@ impl Rows {
         self.layout.names.iter().map(String::as_str)
     }
 
+    /// All lines as they were read, comments too.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.raw.lines()
+    }
+
     /// The line of token `i`.
     pub(crate) fn line_of(&self, i: usize) -> Option<usize> {
         let before = &self.raw.as_bytes()[..self.words.get(i)?.start];
@@ -144,6 +171,22 @@ impl Rows {
             }
             None => Some(self.values(self.layout.index(name)?)),
         }
+    }
+
+    /// In CoNLL-U every file has every column.
+    fn has(&self, name: &str) -> bool {
+        if !self.layout.conllu {
+            return self.column(name).is_some();
+        }
+        let (column, key) = match name.strip_prefix("misc:") {
+            Some(key) => ("misc", Some(key)),
+            None => (name, None),
+        };
+        let values = self.layout.index(column).map(|index| self.values(index));
+        values.into_iter().flatten().any(|value| match key {
+            Some(key) => misc_value(value, key).is_some(),
+            None => value != "_",
+        })
     }
 
     fn values(&self, column: usize) -> Vec<&str> {

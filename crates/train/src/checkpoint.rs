@@ -67,9 +67,17 @@ impl<T: Task> Parts<'_, T> {
         config: &TrainingConfig,
     ) -> Result<State> {
         let (state, json, mut tensors) = load(path)?;
-        if let Some(problem) = state.misfit(seed, config) {
+        if let Some(problem) = state.unknown_version() {
             return Err(Error::checkpoint(path, problem));
         }
+        if let Some(problem) = state.misfit(seed, config) {
+            return Err(Error::OtherSettings { problem });
+        }
+        self.task.accepts(&json).map_err(|source| Error::Task {
+            action: "go on from the checkpoint",
+            epoch: state.epoch,
+            source,
+        })?;
         if let Some(average) = self.average.as_mut() {
             average.expect(self.task.params(), |name| tensors.contains_key(name))?;
         }

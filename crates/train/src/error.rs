@@ -42,6 +42,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A run cannot go on with other settings than it began with.
+    #[error("{problem}; put it back, or start anew with --force")]
+    OtherSettings {
+        /// What differs.
+        problem: String,
+    },
     /// A checkpoint that does not fit this run, or is damaged.
     #[error("{path}: {problem}")]
     Checkpoint {

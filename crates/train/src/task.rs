@@ -104,6 +104,15 @@ pub trait Task {
         Snapshot::default()
     }
 
+    /// Says whether a run whose snapshot has this JSON can go on here, before anything
+    /// is put back.
+    ///
+    /// # Errors
+    /// If it stood on other data or settings.
+    fn accepts(&self, _json: &serde_json::Value) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Puts back what [`snapshot`](Self::snapshot) gave.
     ///
     /// # Errors

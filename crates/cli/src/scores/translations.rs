@@ -36,6 +36,12 @@ impl Translations {
         self.rows.iter().find(|row| row.metric == metric).map(|row| row.score)
     }
 
+    /// How a metric compares with that of a baseline.
+    pub fn comparison(&self, metric: Metric) -> Option<(f64, f64)> {
+        let row = self.rows.iter().find(|row| row.metric == metric)?;
+        row.comparison.as_ref().map(|compared| (compared.baseline, compared.p_value))
+    }
+
     /// All numbers, for reading.
     pub fn table(&self) -> String {
         let mut table = String::new();

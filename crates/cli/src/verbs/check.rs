@@ -100,8 +100,14 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         found.0.push_str(&text);
         found.1.extend(findings);
     }
-    let (mut text, findings) = found;
-    for (path, line, message) in grouped(&findings) {
+    let (text, findings) = found;
+    report(text, &findings)
+}
+
+/// Prints what is in the data and what is wrong with it; the code that says whether
+/// anything is.
+pub fn report(mut text: String, findings: &[Finding]) -> anyhow::Result<u8> {
+    for (path, line, message) in grouped(findings) {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         text.push_str(&format!("{}{line}: {message}\n", shown(&path).display()));
     }
@@ -175,7 +181,6 @@ pub fn describe(config: &RunConfig) -> anyhow::Result<(String, Vec<Finding>)> {
     })
 }
 
-/// One line on a corpus.
 /// Figures of a file, with the name of the layer where there are `several`.
 fn line(statistics: &Statistics, several: bool) -> String {
     let Statistics { key, path, layer, sentences, tokens, labels, is_spans } = statistics;
@@ -222,14 +227,24 @@ fn grouped(findings: &[Finding]) -> Vec<Line> {
     lines
 }
 
-/// A message without what differs from finding to finding: numbers, and what
+/// A message with dots for what differs from finding to finding: numbers, and what
 /// is quoted.
 fn kind(message: &str) -> String {
-    let parts = message.split('`').enumerate().map(|(i, part)| match i % 2 {
-        0 => part.replace(|c: char| c.is_ascii_digit(), ""),
-        _ => "`…`".to_owned(),
-    });
-    parts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut kind = String::new();
+    for (i, part) in message.split('`').enumerate() {
+        if i % 2 == 1 {
+            kind.push_str("`…`");
+            continue;
+        }
+        for c in part.chars() {
+            match c.is_ascii_digit() {
+                false => kind.push(c),
+                true if kind.ends_with('…') => {}
+                true => kind.push('…'),
+            }
+        }
+    }
+    kind
 }
 
 #[cfg(test)]
@@ -246,6 +261,6 @@ mod tests {
         let lines = grouped(&findings);
         assert_eq!(lines.len(), 7);
         assert_eq!(lines[5], ("a".into(), Some(9), "empty".to_owned()));
-        assert_eq!(lines[6], ("a".into(), None, "3 more: token `…`: bad".to_owned()));
+        assert_eq!(lines[6], ("a".into(), None, "3 more: token … `…`: bad".to_owned()));
     }
 }

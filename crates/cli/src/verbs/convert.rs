@@ -51,7 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "glossator", value_parser = named(To::ALL, To::name))]
     to: To,
     /// Of corpora: the columns that labels are taken from, or keys of MISC
-    /// (misc:NER) [default: upos, xpos and keys that hold spans; every column of conll]
+    /// (misc:NER) [default: upos, xpos and keys that hold spans; every column of conll,
+    /// every list of jsonl that has a string for each token]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     layers: Option<Vec<String>>,
     /// Of corpora: mend tags that break their scheme, as conlleval reads them

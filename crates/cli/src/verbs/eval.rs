@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use glossator::{
-    models::Repository,
+    models::kind_of,
     training::metric::{CalibrationScorer, translation::Tokenizer},
 };
 
@@ -210,13 +210,6 @@ fn labels(
 ) -> anyhow::Result<Scores> {
     let seed = args.labelling.compute.seed;
     Ok(Scores::Labels(Labels::new(scorer, baseline, seed, args.confusion, calibration)?))
-}
-
-/// The kind of a model; none of one that cannot be read.
-pub fn kind_of(name: &str) -> Option<String> {
-    let bundle = Repository::from_env().find(name).ok()?;
-    let config: serde_json::Value = bundle.json("config.json").ok()?;
-    config["kind"].as_str().map(str::to_owned)
 }
 
 /// An error about files without what is scored.

@@ -6,7 +6,7 @@ use glossator::{LanguageModel, ReadingDirection, Sampling, errors::TextError, mo
 
 use crate::{
     args::{HELP, Writing},
-    compute::Compute,
+    compute::Labelling,
     exit::{DONE, Usage},
     log::{Log, counted},
     output::Output,
@@ -46,7 +46,7 @@ pub struct Args {
     #[command(flatten)]
     writing: Writing,
     #[command(flatten)]
-    compute: Compute,
+    labelling: Labelling,
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
@@ -54,8 +54,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         Some(name) => name,
         None => default_model()?,
     };
-    let device = args.compute.prepare(log)?;
-    let model = LanguageModel::load_in(name, glossator::Compute { precision: None, device })?;
+    let model = LanguageModel::load_in(name, args.labelling.prepare(log)?)?;
     let unknown = args.prefix.chars().filter(|c| !model.knows(*c)).count();
     if unknown > 0 {
         let characters = counted(unknown, "character");
@@ -65,7 +64,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         prefix: args.prefix.clone(),
         characters: args.chars,
         temperature: args.temperature,
-        seed: args.compute.seed.unwrap_or(SEED),
+        seed: args.labelling.compute.seed.unwrap_or(SEED),
     };
     let output = Output::create(args.writing.output.as_deref())?;
     match model.direction() {

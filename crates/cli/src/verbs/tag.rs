@@ -23,7 +23,7 @@ Examples:
   gloss tag news.txt > news.tagged
   gloss tag -m en-ner -m en-pos --to jsonl --scores -o news.jsonl news.txt.gz
   gloss tag -m ./my-tagger --to conllu test.conllu
-  gloss tag --forbid MISC --gazetteer places.tsv news.txt
+  gloss tag --forbid ORG --gazetteer places.tsv news.txt
   gloss tag --to html --scores -o news.html news.txt
   tail -f lines.txt | gloss tag --from lines";
 
@@ -175,9 +175,10 @@ fn constraints(args: &Args, taggers: &[&Tagger]) -> anyhow::Result<Constraints> 
 /// Refuses sentences without a column.
 fn has_column(window: &[Sentence], column: &str) -> Result<(), Error> {
     let lacks = |sentence: &&Sentence| !sentence.is_empty() && sentence.column(column).is_none();
-    let problem = || format!("--fix: there is no column `{column}`; name the columns (--columns)");
     match window.iter().find(lacks) {
-        Some(sentence) => Err(Error::in_sentence(sentence, problem())),
+        Some(sentence) => {
+            Err(Error::in_sentence(sentence, format!("--fix: {}", sentence.missing(column))))
+        }
         None => Ok(()),
     }
 }

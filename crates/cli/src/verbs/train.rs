@@ -26,9 +26,9 @@ use crate::{
     args::HELP,
     compute::Compute,
     exit::{BadData, DONE, Usage},
-    log::{Log, counted},
+    log::Log,
     output, signals,
-    verbs::check::describe,
+    verbs::check,
 };
 
 /// Names of the pictures of a training.
@@ -138,6 +138,14 @@ fn folder(args: &Args) -> Result<PathBuf, Usage> {
             "the folder {shown} is not empty: --resume goes on with its training, --force trains anew, -o names another"
         )));
     }
+    let same = |path: &Path| path.canonicalize().ok();
+    let own = same(&args.config);
+    if args.force && own.is_some() && own == same(&out.join("config.toml")) {
+        return Err(Usage(format!(
+            "--force: {} would be replaced by its resolved copy; name another folder with -o",
+            args.config.display()
+        )));
+    }
     Ok(out)
 }
 
@@ -190,16 +198,12 @@ fn plot(from: &Path, to: &[PathBuf]) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Prints what the configuration names.
+/// Prints what the configuration names, and what is wrong with it.
 fn dry_run(config: &RunConfig, log: Log) -> anyhow::Result<u8> {
-    let (text, findings) = describe(config)?;
-    output::print(&text)?;
-    if !findings.is_empty() {
-        let findings = counted(findings.len(), "finding");
-        log.warn(format_args!("{findings}; see them with `gloss check`"));
-    }
+    let (text, findings) = check::describe(config)?;
+    let code = check::report(text, &findings)?;
     log.info("nothing was trained");
-    Ok(DONE)
+    Ok(code)
 }
 
 /// Says how the training ended.

@@ -5,7 +5,7 @@ mod lines;
 mod penalty;
 mod references;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use glossator::{
@@ -153,6 +153,7 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     let mut options = options_of(args);
     let mut lines = Lines::begin(args, output.writer())?;
     let mut document: Option<String> = None;
+    let mut file = PathBuf::new();
     // What stands behind the line before.
     let mut line_end = "\n";
     let mut cuts = 0;
@@ -160,9 +161,15 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         if whole {
             for line in &window {
                 let text = line.text();
+                let here = line.place().map_or(Path::new(""), |(path, _)| path);
+                let is_next_file = here != file;
+                if is_next_file {
+                    file = here.to_owned();
+                }
                 // No sentence goes on behind an empty line: what stands before it is done.
                 let is_end = args.to == To::Text && text.trim().is_empty();
-                if let Some(read) = document.take_if(|read| is_end && read.len() >= DOCUMENT) {
+                let is_done = |read: &mut String| is_next_file || is_end && read.len() >= DOCUMENT;
+                if let Some(read) = document.take_if(is_done) {
                     for made in Translator::translate_by(&together, &[&read], &options)? {
                         cuts += made.cuts;
                         lines.write_document(&read, &made, line_end)?;

@@ -72,11 +72,19 @@ impl Crf {
     }
 }
 
-/// The best of the allowed ones, in order; equal ones in the order in which they come.
+/// The best of the allowed ones, in order, in no more memory than they need; equal ones
+/// in the order in which they come, which is that of tags and ranks.
 fn best(candidates: impl Iterator<Item = Partial>, k: usize) -> Vec<Partial> {
     let mut all: Vec<Partial> = candidates.filter(|c| c.score > f64::NEG_INFINITY).collect();
-    all.sort_by(|a, b| b.score.total_cmp(&a.score));
-    all.truncate(k);
+    let order = |a: &Partial, b: &Partial| {
+        b.score.total_cmp(&a.score).then_with(|| (a.tag, a.rank).cmp(&(b.tag, b.rank)))
+    };
+    if k < all.len() {
+        all.select_nth_unstable_by(k, order);
+        all.truncate(k);
+    }
+    all.sort_unstable_by(order);
+    all.shrink_to_fit();
     all
 }
 
@@ -126,6 +134,15 @@ mod tests {
         let paths: Vec<&[usize]> = got.iter().map(|(path, _)| &path[..]).collect();
         assert_eq!(paths, [[0, 0], [1, 0], [0, 1], [1, 1]]);
         assert_eq!(crf.viterbi(&[0.0; 4]).unwrap().0, [0, 0]);
+    }
+
+    #[test]
+    fn the_best_are_kept_in_no_more_memory_than_they_need() {
+        let candidates =
+            (0..1000).map(|i| Partial { score: f64::from(i % 10), tag: i as usize, rank: 0 });
+        let kept = best(candidates, 3);
+        assert_eq!(kept.iter().map(|partial| partial.tag).collect::<Vec<_>>(), [9, 19, 29]);
+        assert!(kept.capacity() < 10, "{}", kept.capacity());
     }
 
     #[test]

@@ -17,7 +17,9 @@ use glossator_text::{
 use repeated::Seen;
 
 use crate::{
-    Error, LanguageModelRunConfig, Result, TaggerRunConfig, TranslatorRunConfig, language_model,
+    EmbeddingConfig, Error, LanguageModelRunConfig, Result, TaggerRunConfig, TranslatorRunConfig,
+    find::find,
+    language_model::{self, KIND, LanguageModelModel},
     tagger::train::{gold_columns, open_what_can_be},
     translator,
 };
@@ -68,8 +70,16 @@ pub struct Statistics {
 /// Reads all corpora of a configuration as training would.
 ///
 /// # Errors
-/// If a file cannot be opened or read.
+/// If a file cannot be opened or read, or a language model that is named is none.
 pub fn check(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, Vec<Finding>)> {
+    for embedding in &config.tagger.embeddings {
+        let model = match embedding {
+            EmbeddingConfig::Contextual(config) => &config.model,
+            EmbeddingConfig::Pooled(config) => &config.model,
+            EmbeddingConfig::Words(_) | EmbeddingConfig::Characters(_) => continue,
+        };
+        find(model)?.config::<LanguageModelModel>(KIND)?;
+    }
     let (mut statistics, mut findings) = (Vec::new(), Vec::new());
     let (mut known, several) = (HashSet::new(), !config.data.further_layers.is_empty());
     for layer in config.data.layers() {
@@ -125,7 +135,7 @@ fn check_layer(config: &TaggerRunConfig) -> Result<(Vec<Statistics>, FindingsOfL
         }
         let is_train = key == "data.train";
         // In the training data it is labels that differ.
-        findings.extend(of(is_train, seen.look(is_train, &sentences, &columns)));
+        findings.extend(of(is_train, seen.look(key, &sentences, &columns)));
         for (sentence, column) in sentences.iter().zip(&columns) {
             findings.extend(of(false, words::odd(sentence)));
             if is_spans {

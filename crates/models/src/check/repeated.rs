@@ -11,20 +11,29 @@ use super::Finding;
 
 /// Words from which on a sentence is no phrase that anybody may write.
 const LONG: usize = 5;
+/// Key of the training data.
+const TRAIN: &str = "data.train";
 
-/// The sentences of the training data, by their words.
+/// The sentences of all files so far, by their words.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Labels and line of the first one with these words.
-    train: HashMap<Vec<String>, (Vec<String>, Option<usize>)>,
+    first: HashMap<Vec<String>, First>,
+}
+
+/// The first sentence with some words.
+struct First {
+    /// Key of its file.
+    key: &'static str,
+    labels: Vec<String>,
+    line: Option<usize>,
 }
 
 impl Seen {
-    /// Looks at the sentences of a file: of the training data for equal ones that are
-    /// labelled otherwise, of another file for those that stand in the training data.
+    /// Looks at the sentences of the file of a key: of the training data for equal ones
+    /// that are labelled otherwise, of another file for those that stand in one before.
     pub(super) fn look(
         &mut self,
-        is_train: bool,
+        key: &'static str,
         sentences: &[Sentence],
         columns: &[Vec<String>],
     ) -> Vec<Finding> {
@@ -37,20 +46,21 @@ impl Seen {
             let words: Vec<String> = sentence.tokens().map(str::to_owned).collect();
             let place = sentence.place().map(|(path, line)| (path.to_owned(), line));
             let line = place.as_ref().map(|(_, line)| *line);
-            let message = match self.train.get(&words) {
-                Some((labels, first)) if is_train && labels != column => {
-                    Some(format!("the same words as in {} are labelled otherwise", shown(*first)))
-                }
-                Some((_, first)) if !is_train && told.insert(words.clone()) => Some(format!(
-                    "the sentence stands in the training data, too ({})",
-                    shown(*first)
-                )),
-                Some(_) => None,
-                None if is_train => {
-                    self.train.insert(words, (column.clone(), line));
+            let message = match self.first.get(&words) {
+                None => {
+                    self.first.insert(words, First { key, labels: column.clone(), line });
                     None
                 }
-                None => None,
+                Some(first) if first.key == key => {
+                    (key == TRAIN && first.labels != *column).then(|| {
+                        let first = shown(first.line);
+                        format!("the same words as in {first} are labelled otherwise")
+                    })
+                }
+                Some(first) => told.insert(words).then(|| {
+                    let (data, line) = (data_of(first.key), shown(first.line));
+                    format!("the sentence stands in the {data} data, too ({line})")
+                }),
             };
             findings.extend(message.map(|message| Finding {
                 path: place.map_or(PathBuf::new(), |(path, _)| path),
@@ -59,6 +69,15 @@ impl Seen {
             }));
         }
         findings
+    }
+}
+
+/// What the data of a key are called.
+fn data_of(key: &str) -> &'static str {
+    match key {
+        TRAIN => "training",
+        "data.dev" => "development",
+        _ => "test",
     }
 }
 
@@ -77,11 +96,21 @@ mod tests {
         let labels = |label: &str, len| vec![label.to_owned(); len];
         let mut seen = Seen::default();
         let columns = [labels("X", 5), labels("X", 5), labels("Y", 5), labels("X", 2)];
-        let found = seen.look(true, &sentences, &columns);
+        let found = seen.look("data.train", &sentences, &columns);
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("labelled otherwise"), "{found:?}");
-        let found = seen.look(false, &sentences, &columns);
+        let found = seen.look("data.dev", &sentences, &columns);
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("in the training data, too"), "{found:?}");
+    }
+
+    #[test]
+    fn a_sentence_in_development_and_test_data_is_found() {
+        let sentence = [Sentence::from_tokens(&["a", "b", "c", "d", "e"])];
+        let columns = [vec!["X".to_owned(); 5]];
+        let mut seen = Seen::default();
+        assert_eq!(seen.look("data.dev", &sentence, &columns), []);
+        let found = seen.look("data.test", &sentence, &columns);
+        assert!(found[0].message.contains("in the development data, too"), "{found:?}");
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, Result};
 pub use language_model::{LanguageModelRunConfig, TextConfig};
-use settings::{explain, line_of, set};
+use settings::{Origin, set};
 pub use tagger::{CacheConfig, DataConfig, TaggerRunConfig};
 pub use translator::{PairsConfig, TranslatorRunConfig};
 
@@ -121,27 +121,21 @@ impl RunConfig {
         struct Task {
             task: TaskKind,
         }
+        let from = Origin { path, text, settings };
         let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| explain(path, text, &error))?;
+            toml::from_str(text).map_err(|error| from.explain("", &error))?;
         for setting in settings {
-            set(&mut table, setting).map_err(|problem| Error::Config {
-                path: path.to_owned(),
-                line: None,
-                problem,
-            })?;
+            set(&mut table, setting).map_err(|problem| from.error(None, problem))?;
         }
         let task: Task = match settings {
             [] => toml::from_str(text),
             _ => toml::Value::Table(table.clone()).try_into(),
         }
-        .map_err(|error| explain(path, text, &error))?;
-        let plain = settings.is_empty();
+        .map_err(|error| from.explain("task", &error))?;
         Ok(match task.task {
-            TaskKind::Tagger => Self::Tagger(Box::new(run(text, path, table, plain)?)),
-            TaskKind::LanguageModel => {
-                Self::LanguageModel(Box::new(run(text, path, table, plain)?))
-            }
-            TaskKind::Translator => Self::Translator(Box::new(run(text, path, table, plain)?)),
+            TaskKind::Tagger => Self::Tagger(Box::new(run(from, table)?)),
+            TaskKind::LanguageModel => Self::LanguageModel(Box::new(run(from, table)?)),
+            TaskKind::Translator => Self::Translator(Box::new(run(from, table)?)),
         })
     }
 
@@ -176,32 +170,37 @@ pub(crate) fn to_toml(config: &impl Serialize) -> Result<String> {
     })
 }
 
-/// The configuration of one task. `plain`: nothing was overridden, so the
-/// text itself is what is read, and errors know their line.
-fn run<T: Run>(text: &str, path: &Path, mut table: toml::Table, plain: bool) -> Result<T> {
-    let problem = |line, problem| Error::Config { path: path.to_owned(), line, problem };
-    if plain {
-        toml::from_str::<T>(text).map_err(|error| explain(path, text, &error))?;
+/// The configuration of one task. Where nothing was overridden the text itself is
+/// read, and errors know their line.
+fn run<T: Run>(from: Origin<'_>, mut table: toml::Table) -> Result<T> {
+    let explain = |error: serde_path_to_error::Error<toml::de::Error>| {
+        from.explain(&error.path().to_string(), error.inner())
+    };
+    if from.settings.is_empty() {
+        let text =
+            toml::Deserializer::parse(from.text).map_err(|error| from.explain("", &error))?;
+        serde_path_to_error::deserialize::<_, T>(text).map_err(explain)?;
     }
     let given = match table.remove("training") {
         Some(toml::Value::Table(given)) => given,
-        Some(_) => return Err(problem(line_of(text, "training"), "training is a table".into())),
+        Some(_) => return Err(from.of_key("training", "training is a table")),
         None => toml::Table::new(),
     };
     let mut training = toml::Table::try_from(T::default_training(&given))
-        .map_err(|error| problem(None, error.to_string()))?;
+        .map_err(|error| from.error(None, error.to_string()))?;
     training.extend(given);
     table.insert("training".to_owned(), training.into());
     let mut config: T =
-        toml::Value::Table(table).try_into().map_err(|error| explain(path, text, &error))?;
+        serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(explain)?;
     if let Some((key, reason)) = config.problem() {
-        return Err(problem(line_of(text, key), format!("{key} {reason}")));
+        return Err(from.of_key(key, &format!("{key} {reason}")));
     }
     if let Err(error) = config.training().validate() {
         let message = error.to_string();
-        let line = message.split(':').next().and_then(|key| line_of(text, key));
-        return Err(problem(line, message));
+        let key = message.split(':').next().unwrap_or_default();
+        return Err(from.of_key(key, &message));
     }
+    let path = from.path;
     let base = path.parent().unwrap_or(Path::new(""));
     let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
     config.resolve(&base);
@@ -243,15 +242,32 @@ mod tests {
         let want = "/x/c.toml:6: unknown key `hiden_dim`; did you mean `hidden_dim`?";
         assert_eq!(parse(&text, &[]).unwrap_err(), want);
         let text = SMALL.to_owned() + "[[tagger.embeddings]]\ntype = \"wrods\"\n";
-        let want = "/x/c.toml:6: unknown value `wrods`; did you mean `words`?";
+        let want = "/x/c.toml:6: unknown value `wrods` of `tagger.embeddings[0].type`; did you mean `words`?";
         assert_eq!(parse(&text, &[]).unwrap_err(), want);
         let text = SMALL.to_owned() + "[tagger]\ncell = \"lstn\"\n";
-        let want = "/x/c.toml:6: unknown value `lstn`; did you mean `lstm`?";
+        let want = "/x/c.toml:6: unknown value `lstn` of `tagger.cell`; did you mean `lstm`?";
         assert_eq!(parse(&text, &[]).unwrap_err(), want);
         let error = parse(SMALL, &["training.patients=3"]).unwrap_err();
         assert!(error.contains("did you mean `patience`?"), "{error}");
         let error = parse("task = \"tagger\"\n", &[]).unwrap_err();
         assert!(error.contains("missing field `data`"), "{error}");
+    }
+
+    #[test]
+    fn values_of_a_wrong_type_name_their_key_and_line() {
+        let text = SMALL.to_owned() + "[training]\nmax_epochs = \"abc\"\n";
+        let want = "training.max_epochs: is \"abc\", not a whole number, not below 0";
+        assert_eq!(parse(&text, &[]).unwrap_err(), format!("/x/c.toml:6: {want}"));
+        let error = parse(SMALL, &["training.max_epochs=abc"]).unwrap_err();
+        assert_eq!(error, format!("/x/c.toml: --set training.max_epochs=abc: {want}"));
+        let error = parse(SMALL, &["tagger=3"]).unwrap_err();
+        assert_eq!(error, "/x/c.toml: --set tagger=3: tagger: is 3, not a table");
+        let error = parse(SMALL, &["tagger.cell=lsmt"]).unwrap_err();
+        assert!(error.contains("unknown value `lsmt` of `tagger.cell`"), "{error}");
+        // The line of the file is right, though the key is in it.
+        let text = SMALL.to_owned() + "[training]\nmax_epochs = 5\n";
+        let error = parse(&text, &["training.max_epochs=0"]).unwrap_err();
+        assert!(error.starts_with("/x/c.toml: --set training.max_epochs=0: "), "{error}");
     }
 
     #[test]
@@ -280,7 +296,9 @@ mod tests {
         let error = parse(&text, &["tagger.embeddings.1.dim=3"]).unwrap_err();
         assert!(error.contains("`embeddings` has no item `1`"), "{error}");
         let error = parse(&text, &["training.max_epochs=0", "tagger.hidden_dim=3"]).unwrap_err();
-        assert_eq!(error, "/x/c.toml: training.max_epochs: must be at least 1");
+        let want =
+            "/x/c.toml: --set training.max_epochs=0: training.max_epochs: must be at least 1";
+        assert_eq!(error, want);
         let columns = [r#"data.columns=["a", "b"]"#, "data.columns.1=ner"];
         assert_eq!(parse(SMALL, &columns).unwrap().data.columns.unwrap(), ["a", "ner"]);
         assert!(parse(SMALL, &["seed"]).unwrap_err().contains("expected key.path=value"));
@@ -315,7 +333,8 @@ mod tests {
         let again = RunConfig::LanguageModel(config);
         assert_eq!(parse_any(&again.to_toml().unwrap(), &[]).unwrap(), again);
         let error = parse_any(&text.replace("language-model", "language-modle"), &[]).unwrap_err();
-        let want = "/x/c.toml:1: unknown value `language-modle`; did you mean `language-model`?";
+        let want =
+            "/x/c.toml:1: unknown value `language-modle` of `task`; did you mean `language-model`?";
         assert_eq!(error, want);
         let error = parse_any(&(text.to_owned() + "[language_model]\nlayers = 0\n"), &[]);
         assert!(error.unwrap_err().starts_with("/x/c.toml:7: language_model.layers"));

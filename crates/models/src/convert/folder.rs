@@ -6,14 +6,14 @@ use std::{
     path::Path,
 };
 
-use glossator_hub::{Bundle, TensorWriter};
+use glossator_hub::{Bundle, FORMAT, StoredPrecision, TensorWriter};
 use glossator_text::Dictionary;
 
 use super::{Conversion, Error, Source, output, source::Weight};
 use crate::{
-    Result,
+    LanguageModelConfig, Result,
     embeddings::{EmbeddingConfig, dictionary_file},
-    language_model::{DICTIONARY, LanguageModelModel},
+    language_model::{DICTIONARY, KIND, LanguageModelModel},
     stored::WEIGHTS,
     tagger::TaggerModel,
 };
@@ -44,6 +44,27 @@ impl Draft {
     pub(super) fn new(model: Model, mut weights: Vec<Weight>, conversion: Conversion) -> Self {
         weights.sort_by(|a, b| a.name.cmp(&b.name));
         Self { model, weights, conversion }
+    }
+
+    /// That of a language model, which scores characters if it has the layer for it.
+    pub(super) fn of_language_model(
+        config: LanguageModelConfig,
+        dictionary: Dictionary,
+        has_decoder: bool,
+        weights: Vec<Weight>,
+    ) -> Self {
+        let found = vec![config.describe(dictionary.len())];
+        let model = LanguageModelModel {
+            kind: KIND.to_owned(),
+            format: FORMAT,
+            precision: StoredPrecision::F32,
+            compute: None,
+            vectors_only: !has_decoder,
+            language_model: config,
+            development: None,
+        };
+        let model = Model::LanguageModel(Box::new(model), dictionary);
+        Self::new(model, weights, Conversion { found, ..Conversion::default() })
     }
 
     /// Writes the model's folder.

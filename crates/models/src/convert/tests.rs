@@ -4,6 +4,7 @@ use std::{
     sync::Arc,
 };
 
+use glossator_pickle::Item;
 use glossator_text::{Annotation, Position, Sentence};
 use serde::Deserialize;
 
@@ -253,6 +254,48 @@ fn a_checkpoint_cut_anywhere_is_refused() {
             assert!(!folder.exists());
         }
     }
+}
+
+/// What comes of a tagger with such embeddings, the words of which have a table of that shape.
+fn conversion_of(embeddings: Item, shape: Vec<usize>) -> Result<Conversion> {
+    let root = tempfile::tempdir().unwrap();
+    let (file, len) = (root.path().join("x.pt"), shape.iter().product());
+    let table = ("embeddings.embedding.weight".into(), Item::Tensor { number: 0, shape });
+    let tags = Item::dict([("idx2item", Item::List(vec!["O".into(), "S-A".into()]))]);
+    let item = Item::dict([
+        ("state_dict", Item::OrderedDict(vec![table])),
+        ("tag_dictionary", tags),
+        ("embeddings", embeddings),
+    ]);
+    let out = std::fs::File::create(&file).unwrap();
+    glossator_pickle::write_checkpoint::<glossator_pickle::Error>(out, &item, |_| {
+        Ok(vec![0.0; len])
+    })
+    .unwrap();
+    convert(&file, &root.path().join("out"), &ConvertOptions::default())
+}
+
+#[test]
+fn stacks_of_stacks_are_not_followed_without_an_end() {
+    let stack = |embeddings| {
+        let class = ("__cls__", "StackedEmbeddings".into());
+        Item::dict([class, ("embeddings", Item::List(embeddings))])
+    };
+    let wide = stack(vec![stack(vec![stack(vec![]); 20]); 20]);
+    let error = conversion_of(wide, vec![1, 1]).unwrap_err().to_string();
+    assert!(error.contains("more than 64 embeddings"), "{error}");
+}
+
+#[test]
+fn word_vectors_without_dimensions_are_refused() {
+    let words = Item::dict([
+        ("__cls__", "WordEmbeddings".into()),
+        ("name", "w".into()),
+        ("stable", Item::Bool(true)),
+        ("vocab", Item::dict([("a", Item::Int(0))])),
+    ]);
+    let error = conversion_of(words, vec![1, 0]).unwrap_err().to_string();
+    assert!(error.contains("word vectors have 0 dimensions"), "{error}");
 }
 
 #[test]

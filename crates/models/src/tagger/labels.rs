@@ -127,25 +127,27 @@ impl Labels {
         (0..self.len()).filter(|tag| is_one(&self.tags[*tag])).collect()
     }
 
-    /// The tags that a token may have of which this is known: a label of words; of spans
-    /// a tag of whatever scheme, or a class.
-    pub(super) fn tags_for(&self, known: &str) -> Vec<usize> {
-        let Some(scheme) = self.scheme.filter(|_| known != "O" && tags::is_tag(known)) else {
-            return match known {
-                "O" => self.numbers.get("O").copied().into_iter().collect(),
-                known => self.tags_of(known),
-            };
+    /// The tag of what is in no span.
+    pub(super) fn outside(&self) -> Vec<usize> {
+        self.numbers.get("O").copied().into_iter().collect()
+    }
+
+    /// The tags of a class of spans that a token may have whose span goes on from the
+    /// token before, and to the one after, or does not; `None` leaves that open.
+    pub(super) fn tags_within(
+        &self,
+        class: &str,
+        before: Option<bool>,
+        after: Option<bool>,
+    ) -> Vec<usize> {
+        // Only BIOES says of a token whether its span goes on.
+        let after = after.filter(|_| self.scheme == Some(Scheme::Bioes));
+        let fits = |tag: &usize| {
+            let (prefix, _) = tags::parse(&self.tags[*tag]);
+            before.is_none_or(|goes_on| goes_on == matches!(prefix, 'I' | 'E'))
+                && after.is_none_or(|goes_on| goes_on == matches!(prefix, 'B' | 'I'))
         };
-        let (prefix, class) = tags::parse(known);
-        let prefixes = match (scheme, prefix) {
-            (Scheme::Bioes, 'B') => "BS",
-            (Scheme::Bioes, 'I') => "IE",
-            (Scheme::Bioes, 'E') => "E",
-            (Scheme::Bioes, _) => "S",
-            (_, 'B' | 'S') => "B",
-            _ => "I",
-        };
-        self.with_prefixes(prefixes, class)
+        self.tags_of(class).into_iter().filter(fits).collect()
     }
 
     /// The tags of token `offset` of a span of `len` tokens, or the label of words.

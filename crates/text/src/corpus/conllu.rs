@@ -185,7 +185,7 @@ fn text(raw: &str) -> (String, Vec<std::ops::Range<usize>>) {
 }
 
 /// The text of a `# text = …` comment.
-fn text_comment(line: &str) -> Option<&str> {
+pub(super) fn text_comment(line: &str) -> Option<&str> {
     let comment = line.strip_prefix('#')?.trim_start();
     let text = comment.strip_prefix("text")?.trim_start().strip_prefix('=')?.trim();
     Some(text).filter(|text| !text.is_empty())

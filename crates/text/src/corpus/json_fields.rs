@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{Annotation, Label, Layer};
+
+/// Layers of an object at most. Each has a label for every token, named there or not.
+const MAX_LAYERS: usize = 64;
 
 /// A JSON object whose values are kept as they are written.
 #[derive(Debug, Default)]
@@ -132,6 +135,7 @@ pub(super) fn layers(
     spans: &[Span],
     sequences: Vec<Sequence>,
 ) -> Result<Vec<Layer>, String> {
+    check_number_of_layers(tokens, spans)?;
     let mut layers = label_layers(tokens);
     for (name, spans) in span_layers(tokens, spans)? {
         if layers.iter().any(|layer| layer.name == name) {
@@ -148,17 +152,32 @@ pub(super) fn layers(
     Ok(layers)
 }
 
+/// Refuses more than [`MAX_LAYERS`] names of layers.
+fn check_number_of_layers(tokens: &[Token], spans: &[Span]) -> Result<(), String> {
+    let names = label_names(tokens).chain(spans.iter().map(|span| &span.layer));
+    if names.collect::<HashSet<_>>().len() > MAX_LAYERS {
+        return Err(format!("there are more than {MAX_LAYERS} layers"));
+    }
+    Ok(())
+}
+
+/// The names of the layers of all labels, again and again.
+fn label_names(tokens: &[Token]) -> impl Iterator<Item = &String> {
+    tokens.iter().filter_map(Token::labelled).flat_map(|token| token.labels.keys())
+}
+
 fn label_layers(tokens: &[Token]) -> Vec<Layer> {
     let mut names: Vec<&str> = Vec::new();
-    for name in tokens.iter().filter_map(Token::labelled).flat_map(|token| token.labels.keys()) {
+    for name in label_names(tokens) {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
     }
+    let blank: Arc<str> = "_".into();
     let label = |token: &Token, name: &str| {
         let value = token.labelled().and_then(|token| token.labels.get(name));
         Label {
-            value: value.map_or("_", |value| &value.label).into(),
+            value: value.map_or_else(|| blank.clone(), |value| value.label.as_str().into()),
             score: value.and_then(|value| value.score).unwrap_or(1.0),
         }
     };
@@ -198,4 +217,40 @@ fn span_layers(
         }
     }
     Ok(layers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many tokens, each with a label of a layer of its own.
+    fn tokens(len: usize) -> Vec<Token> {
+        let token = |i: usize| {
+            format!(r#"{{"text":"a","start":{i},"end":{i}1,"labels":{{"{i}":{{"label":"X"}}}}}}"#)
+        };
+        let list: Vec<String> = (1..=len).map(token).collect();
+        serde_json::from_str(&format!("[{}]", list.join(","))).expect("tokens")
+    }
+
+    #[test]
+    fn too_many_layers_are_refused() {
+        let found = layers(&tokens(MAX_LAYERS), &[], Vec::new()).expect("as many as may be");
+        assert_eq!(found.len(), MAX_LAYERS);
+        let refused: Result<Vec<Layer>, String> = Err("there are more than 64 layers".to_owned());
+        assert_eq!(layers(&tokens(MAX_LAYERS + 1), &[], Vec::new()), refused);
+        let span = r#"[{"layer":"x","start":1,"end":11,"label":"X"}]"#;
+        let spans: Vec<Span> = serde_json::from_str(span).expect("spans");
+        assert_eq!(layers(&tokens(MAX_LAYERS), &spans, Vec::new()), refused);
+        assert!(layers(&tokens(MAX_LAYERS - 1), &spans, Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn tokens_without_a_label_share_one_blank() {
+        let layers = layers(&tokens(3), &[], Vec::new()).expect("layers");
+        let labels = layers[0].labels().expect("labels");
+        let values: Vec<&str> = labels.iter().map(|label| &*label.value).collect();
+        assert_eq!(values, ["X", "_", "_"]);
+        assert!(Arc::ptr_eq(&labels[1].value, &labels[2].value));
+        assert!(Arc::ptr_eq(&labels[1].value, &layers[1].labels().expect("labels")[0].value));
+    }
 }

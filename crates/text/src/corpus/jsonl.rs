@@ -147,6 +147,9 @@ fn of_tokens(
         object.take_if::<usize>("end");
     }
     let start = start.unwrap_or(0);
+    if start > usize::MAX / 2 {
+        return Err(Problem::Field("\"start\" is no place in a text".to_owned()));
+    }
     let sentence = match text {
         Some(text) => {
             let ranges = by_offsets(&text, tokens, start).map_or_else(|| find(&text, &words), Ok);
@@ -210,7 +213,7 @@ fn meta_of_lists(len: usize, object: Object) -> Meta {
     };
     let columns =
         object.0.iter().filter_map(|(name, value)| Some((name.clone(), list(value)?))).collect();
-    Meta { fields: object.0, columns, doc: None }
+    Meta { fields: object.0, columns, ..Meta::default() }
 }
 
 /// The sentence of an output that is read back: with its place, its layers,
@@ -230,7 +233,7 @@ fn of_output(
     let mut fields = object.take_if::<Object>("meta").unwrap_or_default();
     fields.0.retain(|(name, _)| !object.has(name));
     fields.0.append(&mut object.0);
-    let meta = Meta { fields: fields.0, columns, doc };
+    let meta = Meta { fields: fields.0, columns, is_output: true, doc };
     let mut sentence =
         sentence.at(Position { bytes: start, chars: start, utf16: start }).with_source(json(meta));
     layers.into_iter().for_each(|layer| sentence.set_layer(layer));
@@ -242,6 +245,15 @@ mod tests {
     use crate::corpus::Format;
     use crate::corpus::tests::{all, error, texts};
     use crate::{Error, Source};
+
+    #[test]
+    fn a_start_beyond_all_texts_is_refused() {
+        let token = r#"{"text":"a","start":18446744073709551615,"end":0,"labels":{}}"#;
+        let line = format!(
+            r#"{{"text":"a","start":18446744073709551615,"end":0,"tokens":[{token}],"spans":[],"meta":{{}}}}"#
+        );
+        assert!(matches!(error(Format::Jsonl, &line), Error::Field { line: 1, .. }));
+    }
 
     #[test]
     fn texts_are_split_and_fields_kept() {

@@ -175,9 +175,20 @@ pub fn open(path: &Path, document: usize, options: &ReadOptions) -> Result<Sente
 ///
 /// # Errors
 /// If the file cannot be opened or read, or is not UTF-8.
-pub fn text_lines(path: &Path) -> Result<impl Iterator<Item = Result<String>>> {
+pub fn text_lines(path: &Path) -> Result<impl Iterator<Item = Result<String>> + use<>> {
     let file = File::open(path).map_err(|source| Error::read(path, source))?;
-    let mut input = Input::new(Box::new(file), path, false)?;
+    text_lines_of(Box::new(file), path)
+}
+
+/// As [`text_lines`], of an input that errors call by a name.
+///
+/// # Errors
+/// If it cannot be read, or is not UTF-8.
+pub fn text_lines_of(
+    input: Box<dyn Read + Send>,
+    name: &Path,
+) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+    let mut input = Input::new(input, name, false)?;
     Ok(std::iter::from_fn(move || {
         let mut line = String::new();
         match input.read_line(&mut line) {

@@ -13,7 +13,10 @@ pub(crate) const LIMIT: usize = 64 << 10;
 pub(crate) const WINDOW: usize = LIMIT + (16 << 10);
 
 /// Bytes of a run that is shortened before bounds are looked for.
-const LONG_RUN: usize = 64;
+const LONG_RUN: usize = 16;
+
+/// The full stops of Unicode (ATerm), sorted.
+const FULL_STOPS: [char; 4] = ['.', '\u{2024}', '\u{fe52}', '\u{ff0e}'];
 
 /// Marks that may open a sentence.
 const OPENERS: &[char] = &['"', '\'', '“', '‘', '«', '(', '['];
@@ -93,12 +96,14 @@ impl View<'_> {
     fn split(&self, range: Range<usize>, found: &mut Window) -> bool {
         let paragraph = &self.text[range.clone()];
         let bounds = for_bounds(paragraph);
-        let cut = |(at, piece)| Cut { rest: piece, at };
+        let cut = |(at, piece): (usize, &str)| Cut { rest: &paragraph[at..at + piece.len()], at };
         let mut pieces = Bounds { text: &bounds, at: 0 }.flat_map(cut).peekable();
         let mut start = 0;
         while let Some((at, piece)) = pieces.next() {
             let end = at + piece.len();
-            if end < paragraph.len() && joins(&paragraph[start..end], &paragraph[end..]) {
+            // Of line separators in a row each is a piece; they belong to what is before.
+            let blank = pieces.peek().is_some_and(|(_, next)| next.trim_start().is_empty());
+            if blank || end < paragraph.len() && joins(&paragraph[start..end], &paragraph[end..]) {
                 continue;
             }
             let decided = |(at, next): &(usize, &str)| {
@@ -212,31 +217,97 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 }
 
 /// The paragraph as bounds are looked for in it, byte for byte as long: with
-/// spaces for its newlines, which end sentences in Unicode, and soft hyphens,
-/// which it passes over, for most of a long run of one byte, of which the search
-/// takes the square.
+/// spaces for its newlines, which end sentences in Unicode, and with characters that
+/// the rules pass over for most of a long run behind a full stop. The search looks
+/// ahead from each mark and space there, and would take the square of their number.
 fn for_bounds(paragraph: &str) -> Cow<'_, str> {
     let text = match memchr::memchr3(b'\n', b'\r', b'\t', paragraph.as_bytes()) {
         None => Cow::Borrowed(paragraph),
         Some(_) => Cow::Owned(paragraph.replace(['\n', '\r', '\t'], " ")),
     };
-    let is_long = |run: &[u8]| run.len() > LONG_RUN && b" ()[]{}\"'".contains(&run[0]);
-    let runs = || text.as_bytes().chunk_by(|a, b| a == b);
-    if !runs().any(is_long) {
+    let behind = |(at, stop): (usize, &str)| long_runs(&text, at + stop.len());
+    let runs: Vec<Range<usize>> = text.match_indices(FULL_STOPS).flat_map(behind).collect();
+    if runs.is_empty() {
         return text;
     }
-    let (mut out, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
-    for run in runs() {
-        if is_long(run) {
-            let kept = 2 - run.len() % 2;
-            out.push_str(&text[from..at + kept]);
-            out.extend(std::iter::repeat_n('\u{ad}', (run.len() - kept) / 2));
-            from = at + run.len();
-        }
-        at += run.len();
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for run in runs {
+        out.push_str(&text[from..run.start]);
+        out.push_str(&filler(run.len()));
+        from = run.end;
     }
     out.push_str(&text[from..]);
     Cow::Owned(out)
+}
+
+/// Long runs of marks, and of spaces behind them, that follow a full stop which ends
+/// at `from`. The first of a run, which is not in its range, stands for all of it.
+fn long_runs(text: &str, from: usize) -> impl Iterator<Item = Range<usize>> {
+    let marks = repeats(text, from, Kind::Mark);
+    let spaces = repeats(text, marks.end, Kind::Space);
+    [marks, spaces].into_iter().filter(|run| run.len() > LONG_RUN)
+}
+
+/// The characters from `from` on that are of a kind or passed over, without those up
+/// to the first of the kind.
+fn repeats(text: &str, from: usize, kind: Kind) -> Range<usize> {
+    let mut first = None;
+    for (at, char) in text[from..].char_indices() {
+        let at = from + at;
+        match Kind::of(char) {
+            found if found == kind => first = first.or(Some(at + char.len_utf8())),
+            Kind::Passed => {}
+            _ => return first.unwrap_or(at)..at,
+        }
+    }
+    first.unwrap_or(text.len())..text.len()
+}
+
+/// Characters that the rules pass over, of `len` bytes, at least 3.
+fn filler(len: usize) -> String {
+    let odd = len % 2;
+    "\u{2060}".repeat(odd) + &"\u{ad}".repeat((len - 3 * odd) / 2)
+}
+
+/// What a character is to the rules of Unicode behind a full stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A bracket or a quotation mark (Close).
+    Mark,
+    /// White space that ends no line (Sp).
+    Space,
+    /// What the rules pass over (Extend, Format).
+    Passed,
+    Other,
+}
+
+impl Kind {
+    fn of(char: char) -> Kind {
+        match char {
+            '(' | ')' | '[' | ']' | '{' | '}' | '"' | '\'' => Kind::Mark,
+            '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Kind::Other,
+            _ if char.is_whitespace() => Kind::Space,
+            _ if char.is_ascii() => Kind::Other,
+            _ => Kind::by_bounds(char),
+        }
+    }
+
+    /// The kind of a character that is not ASCII nor white space, from the bounds
+    /// that texts with it have: the tables of Unicode can be asked for nothing else.
+    fn by_bounds(char: char) -> Kind {
+        let ends = |before: &str, after: &str| {
+            let text = format!("{before}{char}{after}");
+            let first = text.split_sentence_bounds().next().map_or(0, str::len);
+            first == before.len() + char.len_utf8()
+        };
+        if !ends("1.", "A") || ends("1", "A") {
+            Kind::Other
+        } else if ends("1.", "1") {
+            Kind::Mark
+        } else {
+            Kind::Passed
+        }
+    }
 }
 
 /// Whether a sentence goes on where Unicode, or a mark before a small letter, would
@@ -306,6 +377,14 @@ mod tests {
             let own: Vec<_> = Bounds { text: &text, at: 0 }.collect();
             prop_assert_eq!(own, text.split_sentence_bound_indices().collect::<Vec<_>>());
         }
+
+        #[test]
+        fn shortened_runs_keep_the_bounds(text in "([a-cA-C1=,.!?．中]{1,3}[()»\"\u{301}\u{ad}]{0,30}[ \u{a0}\u{3000}\u{301}]{0,30}){0,4}") {
+            let length = |(at, piece): (usize, &str)| (at, piece.len());
+            let own: Vec<_> = Bounds { text: &for_bounds(&text), at: 0 }.map(length).collect();
+            let all: Vec<_> = text.split_sentence_bound_indices().map(length).collect();
+            prop_assert_eq!(own, all);
+        }
     }
 
     #[test]
@@ -365,15 +444,57 @@ mod tests {
         assert!(window(&spaced[..WINDOW], LIMIT, Extent::Full).sentences.is_empty());
     }
 
-    #[test]
-    fn long_runs_take_linear_time() {
-        // Looked at anew for each byte, these would take minutes.
-        for run in [" ", "\t ", "(", "\""] {
+    /// Texts with a long run of these that give as many sentences as with a short
+    /// one. Looked at anew for each character, a run would take minutes.
+    fn assert_linear(runs: &[&str]) {
+        for run in runs {
             let text = format!("A b.{}C d. E f.", run.repeat(400_001));
             let found = window(&text, usize::MAX, Extent::Rest).sentences;
             let short = format!("A b.{run}C d. E f.");
             assert_eq!(found.len(), split(&short).len(), "{run:?}");
         }
+    }
+
+    #[test]
+    fn long_runs_take_linear_time() {
+        assert_linear(&[" ", "\t ", "(", "\""]);
+    }
+
+    #[test]
+    fn long_mixed_runs_take_linear_time() {
+        assert_linear(&["()", "[\"", " \u{a0}", "(\u{301}", " \u{ad}\u{3000}"]);
+    }
+
+    #[test]
+    fn long_runs_beyond_ascii_take_linear_time() {
+        assert_linear(&["»", "“", "\u{a0}", "\u{3000}"]);
+    }
+
+    #[test]
+    fn line_separators_in_a_row_take_linear_time() {
+        assert_linear(&["\u{2028}", "\u{85} "]);
+    }
+
+    #[test]
+    fn long_runs_end_sentences_as_short_ones_do() {
+        for run in [" ", " \u{a0}", "()", "»", "(\u{301}", "\u{2028}"] {
+            for next in ["Then", "then", "(then", "= then", "5 then", " then", ", then"] {
+                let found = |times: usize| {
+                    let text = format!("We left.{}{next} it rained.", run.repeat(times));
+                    split(&text).iter().map(|piece| piece.replace(run, "")).collect::<Vec<_>>()
+                };
+                assert_eq!(found(3), found(300), "{run:?} {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn full_stops_are_those_of_unicode() {
+        let is_cut = |text: &str| text.split_sentence_bounds().count() > 1;
+        let is_full_stop =
+            |char: &char| is_cut(&format!("1{char}A")) && !is_cut(&format!("1{char}1"));
+        let found: Vec<char> = ('\0'..='\u{ffff}').filter(is_full_stop).collect();
+        assert_eq!(found, FULL_STOPS);
     }
 
     #[test]

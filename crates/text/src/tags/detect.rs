@@ -17,6 +17,19 @@ pub struct Detection {
 }
 
 impl Detection {
+    /// Looks at the tags of one more sentence.
+    pub fn add<T: AsRef<str>>(&mut self, tags: &[T]) {
+        self.tags += tags.len();
+        self.spans += spans(tags).len();
+        for tag in tags.iter().map(AsRef::as_ref).filter(|tag| !is_tag(tag)) {
+            self.others += 1;
+            self.first_other.get_or_insert_with(|| tag.to_owned());
+        }
+        for (count, scheme) in self.violations.iter_mut().zip(Scheme::ALL) {
+            *count += violations(tags, *scheme).len();
+        }
+    }
+
     /// Whether this is a column of spans: only `O` and prefixed labels, and at
     /// least one span.
     pub fn is_spans(&self) -> bool {
@@ -53,17 +66,7 @@ impl Detection {
 /// Looks at the tags of many sentences.
 pub fn detect<'a>(sentences: impl IntoIterator<Item = &'a [String]>) -> Detection {
     let mut seen = Detection::default();
-    for tags in sentences {
-        seen.tags += tags.len();
-        seen.spans += spans(tags).len();
-        for tag in tags.iter().filter(|tag| !is_tag(tag)) {
-            seen.others += 1;
-            seen.first_other.get_or_insert_with(|| tag.clone());
-        }
-        for (count, scheme) in seen.violations.iter_mut().zip(Scheme::ALL) {
-            *count += violations(tags, *scheme).len();
-        }
-    }
+    sentences.into_iter().for_each(|tags| seen.add(tags));
     seen
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use glossator::{Compute, Embedder, Sentence, TagOptions, Tagger, TranslateOptions, Translator};
+use glossator::{
+    Compute, Embedder, Sentence, TagOptions, Tagger, TranslateOptions, Translator, models::kind_of,
+};
 
-use crate::verbs::{embed, eval, tag};
+use crate::verbs::{embed, tag};
 
 /// Models that label, embed or translate the same text.
 pub struct Work {
@@ -24,7 +26,7 @@ impl Work {
     pub fn load(names: &[String], compute: &Compute, beam: usize) -> anyhow::Result<Self> {
         let (mut embedders, mut translators, mut labelling) = (vec![], vec![], vec![]);
         for name in names {
-            match eval::kind_of(name).as_deref() {
+            match kind_of(name).as_deref() {
                 Some("language-model") => embedders.push(name),
                 Some("translator") => translators.push(name),
                 _ => labelling.push(name.clone()),

@@ -1,11 +1,11 @@
 //! Corpora from format to format.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use glossator::{
     Error, Layer, Sentence,
     corpus::{OutputFormat, WriteOptions, writer},
-    tags::{self, Scheme},
+    tags::{self, Detection, Scheme},
 };
 
 use super::{Args, EXAMPLES};
@@ -25,24 +25,37 @@ pub fn convert(args: &Args, to: OutputFormat, log: Log) -> anyhow::Result<u8> {
         let problem = "--to brat holds the places of one document: give one file at a time";
         return Err(Usage(problem.to_owned()).into());
     }
+    // What a column holds shows in all of it: files are read twice, and what can be read
+    // only once is kept.
+    let keep = args.files.is_empty() || !args.files.iter().all(|file| file.is_file());
+    let (mut kept, mut seen) = (Vec::new(), Seen::default());
+    let read = |log, each: &mut dyn FnMut(Vec<Sentence>) -> anyhow::Result<()>| {
+        Input::open(&args.files, args.reading.options()).windows(WINDOW, log, each)
+    };
+    read(if keep { log } else { log.quietly() }, &mut |window| {
+        window.iter().for_each(|sentence| seen.add(sentence, args.layers.as_deref()));
+        if keep {
+            kept.push(window);
+        }
+        Ok(())
+    })?;
+    let columns = seen.columns(args.layers.as_deref())?;
     let mut output = Output::create(args.output.as_deref())?;
     let mut writer = writer(to, output.writer(), WriteOptions::default());
-    let mut columns: Option<Vec<Column>> = None;
     let mut mended = 0;
-    let input = Input::open(&args.files, args.reading.options());
-    input.windows(WINDOW, log, |mut window| {
-        let columns = match &mut columns {
-            Some(columns) => columns,
-            None => columns.insert(columns_of(args, &window)?),
-        };
+    let mut write = |mut window: Vec<Sentence>| {
         for sentence in &mut window {
-            for column in &*columns {
+            for column in &columns {
                 mended += column.label(sentence, args.repair)?;
             }
             writer.write(sentence)?;
         }
         Ok(output.flush()?)
-    })?;
+    };
+    match keep {
+        true => kept.into_iter().try_for_each(&mut write)?,
+        false => read(log, &mut write)?,
+    }
     writer.finish()?;
     output.finish()?;
     if mended > 0 {
@@ -60,66 +73,87 @@ struct Column {
     scheme: Option<Scheme>,
 }
 
-/// The columns that become layers: those that were named, else those that look like
-/// labels. A first window shows which hold spans.
-fn columns_of(args: &Args, window: &[Sentence]) -> anyhow::Result<Vec<Column>> {
-    let names = match &args.layers {
-        Some(names) => names.clone(),
-        None => names_in(window),
-    };
-    let mut columns = Vec::new();
-    for name in names {
-        let values = |sentence: &Sentence| {
-            let values = sentence.column(&name)?;
-            Some(values.into_iter().map(str::to_owned).collect::<Vec<_>>())
-        };
-        let values: Vec<Vec<String>> = window.iter().filter_map(values).collect();
-        if values.is_empty() && args.layers.is_some() {
-            return Err(Usage(format!("--layers: there is no column `{name}`")).into());
-        }
-        let seen = tags::detect(values.iter().map(Vec::as_slice));
-        let is_key = name.starts_with("misc:");
-        let blank = values.iter().flatten().all(|value| matches!(value.as_str(), "_" | "" | "O"));
-        if args.layers.is_none() && (blank || is_key && !seen.is_spans()) {
-            continue;
-        }
-        let layer = name.strip_prefix("misc:").map_or(name.clone(), str::to_lowercase);
-        let scheme = seen.is_spans().then(|| seen.closest());
-        columns.push(Column { name, layer, scheme });
-    }
-    Ok(columns)
+/// What the columns of a corpus hold.
+#[derive(Default)]
+struct Seen {
+    /// Names, in the order in which they came.
+    names: Vec<String>,
+    values: HashMap<String, Values>,
 }
 
-/// The columns of labels that sentences have. What was read with labels has layers.
-fn names_in(window: &[Sentence]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut keys = BTreeSet::new();
-    for sentence in window {
-        let glossator::Source::Rows(rows) = sentence.source() else { continue };
-        if !rows.is_conllu() {
-            let columns = rows.columns().filter(|name| *name != "token").map(str::to_owned);
-            for name in columns {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-            continue;
+#[derive(Default)]
+struct Values {
+    tags: Detection,
+    /// Whether one says anything.
+    any: bool,
+}
+
+impl Seen {
+    /// Looks at the columns that are wanted, else all that a sentence has.
+    fn add(&mut self, sentence: &Sentence, wanted: Option<&[String]>) {
+        let names = wanted.map_or_else(|| names_in(sentence), <[String]>::to_vec);
+        for name in names {
+            let Some(values) = sentence.column(&name) else { continue };
+            let seen = self.values.entry(name).or_insert_with_key(|name| {
+                self.names.push(name.clone());
+                Values::default()
+            });
+            seen.any |= values.iter().any(|value| !matches!(*value, "_" | "" | "O"));
+            seen.tags.add(&values);
         }
-        if names.is_empty() {
-            names = ["upos", "xpos"].map(str::to_owned).to_vec();
-        }
-        let misc = sentence.column("misc").unwrap_or_default();
-        let entries = misc.into_iter().flat_map(|misc| misc.split('|'));
-        keys.extend(entries.filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())));
     }
-    names.extend(keys.into_iter().map(|key| format!("misc:{key}")));
-    names
+
+    /// The columns that become layers: those that were named, else those that look
+    /// like labels.
+    fn columns(&self, wanted: Option<&[String]>) -> Result<Vec<Column>, Usage> {
+        let missing = |name: &&String| !self.values.contains_key(*name);
+        if let Some(name) = wanted.unwrap_or_default().iter().find(missing) {
+            return Err(Usage(format!("--layers: there is no column `{name}`")));
+        }
+        let (mut keys, mut names): (Vec<&String>, Vec<&String>) =
+            self.names.iter().partition(|name| name.starts_with("misc:"));
+        keys.sort();
+        names.append(&mut keys);
+        let names = wanted.map_or(names, |wanted| wanted.iter().collect());
+        let looks_like_labels = |name: &&String| {
+            let Values { tags, any } = &self.values[*name];
+            wanted.is_some() || *any && (tags.is_spans() || !name.starts_with("misc:"))
+        };
+        let column = |name: &String| {
+            let tags = &self.values[name].tags;
+            let layer = name.strip_prefix("misc:").map_or(name.clone(), str::to_lowercase);
+            let scheme = tags.is_spans().then(|| tags.closest());
+            Column { name: name.clone(), layer, scheme }
+        };
+        Ok(names.into_iter().filter(looks_like_labels).map(column).collect())
+    }
+}
+
+/// The columns of labels that a sentence has.
+fn names_in(sentence: &Sentence) -> Vec<String> {
+    let rows = match sentence.source() {
+        glossator::Source::Rows(rows) => rows,
+        glossator::Source::Json(meta) => return meta.columns().map(str::to_owned).collect(),
+        _ => return Vec::new(),
+    };
+    if !rows.is_conllu() {
+        return rows.columns().filter(|name| *name != "token").map(str::to_owned).collect();
+    }
+    let misc = sentence.column("misc").unwrap_or_default();
+    let entries = misc.into_iter().flat_map(|misc| misc.split('|'));
+    let mut names = BTreeSet::new();
+    names.extend(entries.filter_map(|entry| Some(format!("misc:{}", entry.split_once('=')?.0))));
+    ["upos", "xpos"].map(str::to_owned).into_iter().chain(names).collect()
 }
 
 impl Column {
     /// Gives a sentence the layer; how many tags were mended.
     fn label(&self, sentence: &mut Sentence, repair: bool) -> anyhow::Result<usize> {
-        let Some(values) = sentence.column(&self.name) else { return Ok(0) };
+        // An output that was read back has its layers, with their scores.
+        if sentence.layer(&self.layer).is_some() {
+            return Ok(0);
+        }
+        let Some(values) = sentence.gold(&self.name) else { return Ok(0) };
         let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
         let Some(scheme) = self.scheme else {
             sentence.set_layer(Layer::from_labels(&self.layer, &values));

@@ -30,13 +30,14 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<Calibratio
     }
     let mut scorer = Scorer::new(layer.is_spans);
     let mut calibration = args.calibration.then(CalibrationScorer::new);
-    let mut sentences = 0;
+    let (mut sentences, mut labelled) = (0, false);
     let input = Input::open(&args.files, args.reading.options());
     let options = TagOptions { max_tokens: args.labelling.batch_size, ..TagOptions::default() };
     input.windows(WINDOW, log, |mut window| {
         window.retain(|sentence| !sentence.is_empty());
         for sentence in &window {
             column(sentence, gold)?;
+            labelled |= sentence.has_gold(gold);
         }
         sentences += window.len();
         Tagger::tag_with(&[&tagger], &mut window, &options)?;
@@ -52,8 +53,14 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<Calibratio
     })?;
     match sentences {
         0 => Err(nothing_in("sentences", &args.files).into()),
+        _ if !labelled => Err(nothing_in(&labels_of(gold), &args.files).into()),
         _ => Ok((scorer, calibration)),
     }
+}
+
+/// What is missing where no word has a label.
+pub(super) fn labels_of(layer: &str) -> String {
+    format!("labels of `{layer}`")
 }
 
 /// The scores of a layer's labels or spans, and whether each is right.
@@ -86,6 +93,9 @@ pub fn compare(
     let (predicted, gold) = (read(args, hypotheses, log)?, read(args, references, log)?);
     if gold.is_empty() {
         return Err(nothing_in("sentences", &[PathBuf::from(references)]).into());
+    }
+    if !gold.iter().any(|sentence| sentence.has_gold(layer)) {
+        return Err(nothing_in(&labels_of(layer), &[PathBuf::from(references)]).into());
     }
     let mut columns = Vec::new();
     for sentence in &gold {

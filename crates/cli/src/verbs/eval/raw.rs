@@ -9,7 +9,7 @@ use glossator::{
     },
 };
 
-use super::{Args, WINDOW, nothing_in};
+use super::{Args, WINDOW, labels::labels_of, nothing_in};
 use crate::{
     exit::Usage,
     input::{self, Input},
@@ -36,7 +36,7 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
         Some((tagger, gold)) => Some(layer_of_words(tagger, gold)?),
         None => None,
     };
-    let mut treebank = Treebank::default();
+    let (mut treebank, mut labelled) = (Treebank::default(), gold.is_none());
     let mut options = args.reading.options();
     if options.format == Format::Auto {
         options.format = Format::Conllu;
@@ -45,6 +45,7 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
         for sentence in window.iter().filter(|sentence| !sentence.is_empty()) {
             if let Some(gold) = gold {
                 column(sentence, gold)?;
+                labelled |= sentence.has_gold(gold);
             }
             treebank.add(sentence, gold);
         }
@@ -52,6 +53,9 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<Raw> {
     })?;
     if treebank.text.is_empty() {
         return Err(nothing_in("sentences", &args.files).into());
+    }
+    if !labelled {
+        return Err(nothing_in(&labels_of(gold.unwrap_or_default()), &args.files).into());
     }
     let mut sentences: Vec<Sentence> = document(&treebank.text, Position::default());
     if let Some(tagger) = &tagger {

@@ -8,7 +8,7 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glossator::{
     TranslateOptions, Translator,
-    corpus::text_lines,
+    corpus::{text_lines, text_lines_of},
     training::metric::translation::{
         Bleu, Chrf, Corpus, Resampling, Sampler, Ter, Tokenizer, TranslationMetric,
     },
@@ -161,11 +161,10 @@ fn row(
 
 /// The lines of a file, or of standard input; a last one without an end is one.
 fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
-    if file == Path::new("-") {
-        let lines = io::stdin().lines().collect::<io::Result<Vec<String>>>();
-        return lines.map_err(|error| BadData(format!("standard input: {error}")).into());
-    }
-    Ok(text_lines(file)?.collect::<Result<_, _>>()?)
+    Ok(match file == Path::new("-") {
+        true => text_lines_of(Box::new(io::stdin()), file)?.collect::<Result<_, _>>()?,
+        false => text_lines(file)?.collect::<Result<_, _>>()?,
+    })
 }
 
 /// Two files that should have as many lines.

@@ -8,11 +8,12 @@ pub(super) fn parse(text: &str) -> Result<LengthPenalty, String> {
     if text == "none" {
         return Ok(LengthPenalty::None);
     }
-    let power = weight(power)?;
+    let known = || "known are A, average:A, gnmt:A and none, A being 0 or above".to_owned();
+    let power = weight(power).map_err(|_| known())?;
     match name {
         "average" => Ok(LengthPenalty::Average(power)),
         "gnmt" => Ok(LengthPenalty::Gnmt(power)),
-        _ => Err("known are A, average:A, gnmt:A and none".to_owned()),
+        _ => Err(known()),
     }
 }
 

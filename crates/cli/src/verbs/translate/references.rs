@@ -37,7 +37,8 @@ pub(super) fn score(
     let mut out = output.writer();
     let mut number = 0;
     input.windows(WINDOW, log, |window| {
-        let sources: Vec<&str> = window.iter().map(|line| line.text()).collect();
+        // A translation is made without the space around a line.
+        let sources: Vec<&str> = window.iter().map(|line| line.text().trim()).collect();
         let mut own = Vec::with_capacity(sources.len());
         for place in 0..sources.len() {
             match targets.next().transpose()? {
@@ -45,7 +46,7 @@ pub(super) fn score(
                 None => return Err(ends(&names.1, &names.0, number + place + 1).into()),
             }
         }
-        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let own: Vec<&str> = own.iter().map(|line| line.trim()).collect();
         for score in model.score_each(&sources, &own)? {
             number += 1;
             write(args.to, &mut out, number, score)?;

@@ -15,6 +15,7 @@ use crate::{
     embeddings::{
         CharactersConfig, ContextualConfig, EmbeddingConfig, PooledConfig, WordsConfig, prefix,
     },
+    limits::{MAX_DIM, MAX_PARTS},
 };
 
 /// Embeddings in the order in which the tagger sees them.
@@ -58,7 +59,7 @@ impl Embeddings {
         tensors: &Tensors<'_, '_>,
     ) -> Result<Self> {
         let mut leaves = Vec::new();
-        flatten(source, value, tensors.under("embeddings."), 0, &mut leaves)?;
+        flatten(source, value, tensors.under("embeddings."), 0, &mut 0, &mut leaves)?;
         // Each vector of a token lies under its name, and names are sorted.
         let names = leaves.iter().enumerate().flat_map(|(leaf, Leaf { names, .. })| {
             names.iter().enumerate().map(move |(part, name)| (name.as_str(), leaf, part))
@@ -319,6 +320,8 @@ impl Embeddings {
 
 /// Most stacks within each other.
 const MAX_DEPTH: usize = 8;
+/// Most stacks and embeddings, one counted wherever it stands.
+const MAX_NODES: usize = 4 * MAX_PARTS;
 
 /// The embeddings of a stack, and of stacks in it.
 fn flatten<'s, 'a>(
@@ -326,8 +329,13 @@ fn flatten<'s, 'a>(
     value: Value<'a>,
     tensors: Tensors<'s, 'a>,
     depth: usize,
+    nodes: &mut usize,
     leaves: &mut Vec<Leaf<'s, 'a>>,
 ) -> Result<()> {
+    *nodes += 1;
+    if *nodes > MAX_NODES || leaves.len() > MAX_PARTS {
+        return Err(source.problem(format!("it has more than {MAX_PARTS} embeddings")));
+    }
     if class(value) != "StackedEmbeddings" {
         let names = names(source, value)?;
         leaves.push(Leaf { value, tensors, names });
@@ -339,7 +347,7 @@ fn flatten<'s, 'a>(
     let children = source.need(value.get("embeddings"), "list of embeddings in its stack")?;
     for (place, child) in children.items().enumerate() {
         let tensors = tensors.under(&format!("list_embedding_{place}."));
-        flatten(source, child, tensors, depth + 1, leaves)?;
+        flatten(source, child, tensors, depth + 1, nodes, leaves)?;
     }
     Ok(())
 }
@@ -399,6 +407,9 @@ fn given(
 /// are of no word.
 fn matrix(source: &Source<'_>, shape: &[usize], words: usize) -> Result<[usize; 2]> {
     match *shape {
+        [_, dim] if dim == 0 || dim > MAX_DIM => {
+            Err(source.problem(format!("its word vectors have {dim} dimensions")))
+        }
         [rows, dim] if rows >= words => Ok([rows, dim]),
         [rows, _] => Err(source.problem(format!("it has {words} words, but {rows} word vectors"))),
         _ => Err(source.problem("its word vectors are no matrix")),

@@ -1,6 +1,5 @@
 //! Language models: `flair.models.LanguageModel`.
 
-use glossator_hub::{FORMAT, StoredPrecision};
 use glossator_nn::CellKind;
 use glossator_pickle::Value;
 
@@ -8,11 +7,9 @@ use super::dictionary;
 use crate::{
     LanguageModelConfig, ReadingDirection, Result,
     convert::{
-        Conversion, Draft, Source,
-        folder::Model,
+        Draft, Source,
         source::{Stack, Tensors},
     },
-    language_model::{KIND, LanguageModelModel},
 };
 
 /// A language model that was saved by itself: its values in a dictionary, or
@@ -76,18 +73,7 @@ pub(super) fn of_parts(
         document_delimiter: delimiter.filter(|text| !text.is_empty()).unwrap_or("\n").to_owned(),
         ..LanguageModelConfig::default()
     };
-    let conversion =
-        Conversion { found: vec![config.describe(dictionary.len())], ..Conversion::default() };
-    let model = LanguageModelModel {
-        kind: KIND.to_owned(),
-        format: FORMAT,
-        precision: StoredPrecision::F32,
-        compute: None,
-        vectors_only: !has_decoder,
-        language_model: config,
-        development: None,
-    };
-    Ok(Draft::new(Model::LanguageModel(Box::new(model), dictionary), weights, conversion))
+    Ok(Draft::of_language_model(config, dictionary, has_decoder, weights))
 }
 
 /// The cell of recurrent layers of PyTorch, which their shape tells but for the

@@ -1,6 +1,5 @@
 //! Language models: `stanza.models.common.char_model.CharacterLanguageModel`.
 
-use glossator_hub::{FORMAT, StoredPrecision};
 use glossator_nn::CellKind;
 use glossator_pickle::Value;
 use glossator_text::Dictionary;
@@ -9,11 +8,9 @@ use super::vocabulary::{self, PADDING, UNKNOWN};
 use crate::{
     LanguageModelConfig, ReadingDirection, Result,
     convert::{
-        Conversion, Draft, Source,
-        folder::Model,
+        Draft, Source,
         source::{Stack, Tensors, Weight},
     },
-    language_model::{KIND, LanguageModelModel},
 };
 
 /// A language model by its settings and tensors.
@@ -52,7 +49,7 @@ pub(super) fn draft(source: &Source<'_>, root: Value<'_>) -> Result<Draft> {
         weight.keep_rows(order.clone());
     }
     weights.extend(by_character);
-    let language_model = LanguageModelConfig {
+    let config = LanguageModelConfig {
         direction: if is_forward { ReadingDirection::Forward } else { ReadingDirection::Backward },
         hidden_dim: stack.units,
         embedding_dim,
@@ -61,20 +58,7 @@ pub(super) fn draft(source: &Source<'_>, root: Value<'_>) -> Result<Draft> {
         learned_state,
         ..LanguageModelConfig::default()
     };
-    let conversion = Conversion {
-        found: vec![language_model.describe(dictionary.len())],
-        ..Conversion::default()
-    };
-    let model = LanguageModelModel {
-        kind: KIND.to_owned(),
-        format: FORMAT,
-        precision: StoredPrecision::F32,
-        compute: None,
-        vectors_only: false,
-        language_model,
-        development: None,
-    };
-    Ok(Draft::new(Model::LanguageModel(Box::new(model), dictionary), weights, conversion))
+    Ok(Draft::of_language_model(config, dictionary, true, weights))
 }
 
 /// Recurrent layers, which PyTorch computes unless they drop parts of their states.

@@ -153,6 +153,12 @@ impl Export<'_> {
     }
 
     fn words(&mut self, index: usize, config: &WordsConfig) -> Result<(Item, usize)> {
+        if config.subwords.is_some() {
+            return Err(self.model.refuse(
+                "it has word vectors with subwords, which give vectors to unknown words: Flair \
+                 does not save them",
+            ));
+        }
         let words = read_dictionary(index, &self.model.bundle)?;
         // There, the unknown word comes last and is not among the words.
         let numbers = words.iter().skip(1).enumerate().map(|(i, w)| (w.into(), i.into()));

@@ -237,14 +237,18 @@ impl Task for LanguageModelTask<'_> {
         Snapshot { tensors: tensors.collect(), json: self.fingerprint.clone().into() }
     }
 
-    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
-        if snapshot.json != *self.fingerprint {
-            return Err(Box::new(Error::Resume {
-                problem: "the text, the [data], the [language_model] or the [model] settings are \
-                          not those that the run began with; put them back, or start anew with \
-                          --force",
-            }));
+    fn accepts(&self, json: &serde_json::Value) -> Result<(), BoxError> {
+        if *json == *self.fingerprint {
+            return Ok(());
         }
+        Err(Box::new(Error::Resume {
+            problem: "the text, the [data], the [language_model] or the [model] settings are \
+                      not those that the run began with; put them back, or start anew with \
+                      --force",
+        }))
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
         self.states.clear();
         let device = self.params.device().candle();
         for layer in 0..snapshot.tensors.len() {

@@ -60,7 +60,7 @@ fn split(train: &mut Vec<Sentence>, seed: u64) -> Vec<Sentence> {
 /// Reads the sentences of a corpus that have words, and checks that all have
 /// the gold columns.
 pub(crate) fn open(key: &str, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
-    with_words(&mut reader(key, path, data)?, data)
+    with_words(&mut reader(key, path, data)?, path, data)
 }
 
 /// As [`open`], without the rows that cannot be, and what is wrong with these.
@@ -70,7 +70,7 @@ pub(crate) fn open_what_can_be(
     data: &DataConfig,
 ) -> Result<(Vec<Sentence>, Vec<glossator_text::Error>)> {
     let mut reader = reader(key, path, data)?.skipping_broken();
-    Ok((with_words(&mut reader, data)?, reader.broken()))
+    Ok((with_words(&mut reader, path, data)?, reader.broken()))
 }
 
 fn reader(key: &str, path: &Path, data: &DataConfig) -> Result<Sentences> {
@@ -79,7 +79,7 @@ fn reader(key: &str, path: &Path, data: &DataConfig) -> Result<Sentences> {
     Ok(corpus::open(path, 0, &data.read_options())?)
 }
 
-fn with_words(reader: &mut Sentences, data: &DataConfig) -> Result<Vec<Sentence>> {
+fn with_words(reader: &mut Sentences, path: &Path, data: &DataConfig) -> Result<Vec<Sentence>> {
     let mut sentences = Vec::new();
     for sentence in reader {
         let sentence = sentence?;
@@ -88,17 +88,17 @@ fn with_words(reader: &mut Sentences, data: &DataConfig) -> Result<Vec<Sentence>
             sentences.push(sentence);
         }
     }
+    let is_nowhere = |column: &&String| !sentences.iter().any(|one| one.has_gold(column));
+    if let Some(column) = data.layers().find(is_nowhere).filter(|_| !sentences.is_empty()) {
+        let problem = format!("no word has a label of `{column}`; choose another layer");
+        return Err(Error::Data { path: path.to_owned(), line: None, problem });
+    }
     Ok(sentences)
 }
 
 /// The gold column of a sentence.
 pub(crate) fn gold_column<'a>(sentence: &'a Sentence, column: &str) -> Result<Vec<&'a str>> {
-    sentence.gold(column).ok_or_else(|| {
-        let problem = format!(
-            "no column `{column}`; name the columns with `columns`, or choose another layer"
-        );
-        Error::in_sentence(sentence, problem)
-    })
+    sentence.gold(column).ok_or_else(|| Error::in_sentence(sentence, sentence.missing(column)))
 }
 
 /// Gold tags of every sentence.

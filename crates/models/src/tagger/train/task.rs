@@ -390,8 +390,8 @@ impl Task for TaggerTask<'_> {
         Snapshot { json: self.fingerprint.clone().into(), ..Snapshot::default() }
     }
 
-    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
-        if snapshot.json == *self.fingerprint {
+    fn accepts(&self, json: &serde_json::Value) -> Result<(), BoxError> {
+        if *json == *self.fingerprint {
             return Ok(());
         }
         Err(Box::new(Error::Resume {

@@ -189,8 +189,8 @@ impl Task for TranslatorTask<'_> {
         Snapshot { json: self.fingerprint.clone().into(), ..Snapshot::default() }
     }
 
-    fn restore(&mut self, snapshot: Snapshot) -> Result<(), BoxError> {
-        match snapshot.json == *self.fingerprint {
+    fn accepts(&self, json: &serde_json::Value) -> Result<(), BoxError> {
+        match *json == *self.fingerprint {
             true => Ok(()),
             false => Err(Box::new(Error::Resume {
                 problem: "the corpora, the [subwords], the [translator] or the [model] settings \

@@ -89,8 +89,9 @@ fn write(sentence: &Sentence, out: &mut String) {
     if sentence.is_empty() {
         return;
     }
+    let ends = ends_of_words(sentence);
     let misc = (0..sentence.len()).map(|i| {
-        let is_inner = end_of_word(sentence, i) > i + 1 || sentence.is_joined(i);
+        let is_inner = ends[i] > i + 1 || sentence.is_joined(i);
         if is_inner || space_after(sentence, i) { "_" } else { "SpaceAfter=No" }.to_owned()
     });
     let edits = cells(sentence, misc.clone().collect());
@@ -98,9 +99,8 @@ fn write(sentence: &Sentence, out: &mut String) {
     out.push_str(&on_one_line(sentence.text()));
     out.push('\n');
     for (i, (token, misc)) in sentence.tokens().zip(misc).enumerate() {
-        let end = end_of_word(sentence, i);
-        if end > i + 1 && !sentence.is_joined(i) {
-            write_range(sentence, i..end, out);
+        if ends[i] > i + 1 && !sentence.is_joined(i) {
+            write_range(sentence, i..ends[i], out);
         }
         let mut row = COLUMNS.map(|_| "_".to_owned());
         row[0] = (i + 1).to_string();
@@ -115,9 +115,13 @@ fn write(sentence: &Sentence, out: &mut String) {
     out.push('\n');
 }
 
-/// The token behind the last one that is one word with token `i`.
-fn end_of_word(sentence: &Sentence, i: usize) -> usize {
-    (i + 1..sentence.len()).find(|next| !sentence.is_joined(*next)).unwrap_or(sentence.len())
+/// For each token, the token behind the last one that is one word with it.
+fn ends_of_words(sentence: &Sentence) -> Vec<usize> {
+    let mut ends = vec![sentence.len(); sentence.len()];
+    for i in (1..sentence.len()).rev() {
+        ends[i - 1] = if sentence.is_joined(i) { ends[i] } else { i };
+    }
+    ends
 }
 
 /// The line of a multiword token.
@@ -136,4 +140,34 @@ fn write_range(sentence: &Sentence, tokens: Range<usize>, out: &mut String) {
 /// Whether the next token, if there is one, does not touch token `i`.
 fn space_after(sentence: &Sentence, i: usize) -> bool {
     i + 1 == sentence.len() || sentence.token_range(i).end < sentence.token_range(i + 1).start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Position;
+
+    /// A sentence of tokens of one letter that touch, some joined to those before.
+    fn letters(len: usize, joined: Vec<usize>) -> Sentence {
+        let ranges = (0..len).map(|i| i..i + 1).collect();
+        Sentence::of_parts("a".repeat(len), ranges, Position::default()).with_joined(joined)
+    }
+
+    #[test]
+    fn ends_of_words_are_where_no_token_is_joined() {
+        assert_eq!(ends_of_words(&letters(6, vec![1, 2, 4])), [3, 3, 3, 5, 5, 6]);
+        assert_eq!(ends_of_words(&letters(2, vec![1])), [2, 2]);
+        assert_eq!(ends_of_words(&letters(0, vec![])), [0; 0]);
+    }
+
+    #[test]
+    fn a_word_of_many_tokens_is_written_in_linear_time() {
+        // Looked for anew from each token, the end of the word would take minutes.
+        let len = 200_000;
+        let mut out = String::new();
+        write(&letters(len, (1..len).collect()), &mut out);
+        let ranges: Vec<_> = out.lines().filter(|line| line.starts_with("1-")).collect();
+        assert!(ranges.len() == 1 && ranges[0].starts_with("1-200000\taaa"));
+        assert_eq!(out.lines().count(), len + 3);
+    }
 }

@@ -1,7 +1,8 @@
 use std::io;
 
 use super::{Render, on_one_line};
-use crate::Sentence;
+use crate::corpus::conllu::text_comment;
+use crate::{Sentence, Source};
 
 /// The text, a blank line after each sentence.
 pub(super) struct Text;
@@ -15,7 +16,7 @@ pub(super) struct Tokens;
 impl Render for Text {
     fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
         if !sentence.is_empty() {
-            out.push_str(&on_one_line(sentence.text()));
+            out.push_str(&on_one_line(text(sentence)));
             out.push_str("\n\n");
         }
         Ok(())
@@ -24,7 +25,7 @@ impl Render for Text {
 
 impl Render for Lines {
     fn render(&mut self, sentence: &Sentence, out: &mut String) -> io::Result<()> {
-        out.push_str(&on_one_line(sentence.text()));
+        out.push_str(&on_one_line(text(sentence)));
         out.push('\n');
         Ok(())
     }
@@ -39,4 +40,13 @@ impl Render for Tokens {
         out.push('\n');
         Ok(())
     }
+}
+
+/// The text as it stood before words were taken apart, if a comment tells it.
+fn text(sentence: &Sentence) -> &str {
+    let comment = match sentence.source() {
+        Source::Rows(rows) if rows.is_conllu() => rows.lines().find_map(text_comment),
+        _ => None,
+    };
+    comment.unwrap_or(sentence.text())
 }
