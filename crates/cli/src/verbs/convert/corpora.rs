@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use glossator::{
-    Error, Layer, Sentence,
-    corpus::{OutputFormat, WriteOptions, writer},
+    Error, Layer, Sentence, Source,
+    corpus::{self, Format, OutputFormat, WriteOptions, writer},
     tags::{self, Detection, Scheme},
 };
 
@@ -25,36 +25,46 @@ pub fn convert(args: &Args, to: OutputFormat, log: Log) -> anyhow::Result<u8> {
         let problem = "--to brat holds the places of one document: give one file at a time";
         return Err(Usage(problem.to_owned()).into());
     }
-    // What a column holds shows in all of it: files are read twice, and what can be read
-    // only once is kept.
-    let keep = args.files.is_empty() || !args.files.iter().all(|file| file.is_file());
-    let (mut kept, mut seen) = (Vec::new(), Seen::default());
-    let read = |log, each: &mut dyn FnMut(Vec<Sentence>) -> anyhow::Result<()>| {
-        Input::open(&args.files, args.reading.options()).windows(WINDOW, log, each)
-    };
-    read(if keep { log } else { log.quietly() }, &mut |window| {
-        window.iter().for_each(|sentence| seen.add(sentence, args.layers.as_deref()));
-        if keep {
-            kept.push(window);
-        }
-        Ok(())
-    })?;
-    let columns = seen.columns(args.layers.as_deref())?;
     let mut output = Output::create(args.output.as_deref())?;
     let mut writer = writer(to, output.writer(), WriteOptions::default());
     let mut mended = 0;
-    let mut write = |mut window: Vec<Sentence>| {
+    let mut write = |mut window: Vec<Sentence>, columns: &[Column]| {
         for sentence in &mut window {
-            for column in &columns {
+            for column in columns {
                 mended += column.label(sentence, args.repair)?;
             }
             writer.write(sentence)?;
         }
         Ok(output.flush()?)
     };
-    match keep {
-        true => kept.into_iter().try_for_each(&mut write)?,
-        false => read(log, &mut write)?,
+    let wanted = args.layers.as_deref();
+    let mut seen = Seen::default();
+    let read = |log, each: &mut dyn FnMut(Vec<Sentence>) -> anyhow::Result<()>| {
+        Input::open(&args.files, args.reading.options()).windows(WINDOW, log, each)
+    };
+    // What a column holds shows in all of it: files are read twice, and what can be read
+    // only once is kept. Raw text has no columns.
+    if !args.files.is_empty() && args.files.iter().all(|file| file.is_file()) {
+        if wanted.is_some() || !are_raw(args)? {
+            read(log.quietly(), &mut |window| {
+                window.iter().for_each(|sentence| seen.add(sentence, wanted));
+                Ok(())
+            })?;
+        }
+        let columns = seen.columns(wanted)?;
+        read(log, &mut |window| write(window, &columns))?;
+    } else {
+        let mut kept = Vec::new();
+        read(log, &mut |window| {
+            if wanted.is_none() && kept.is_empty() && window.iter().all(is_raw) {
+                return write(window, &[]);
+            }
+            window.iter().for_each(|sentence| seen.add(sentence, wanted));
+            kept.push(window);
+            Ok(())
+        })?;
+        let columns = seen.columns(wanted)?;
+        kept.into_iter().try_for_each(|window| write(window, &columns))?;
     }
     writer.finish()?;
     output.finish()?;
@@ -62,6 +72,22 @@ pub fn convert(args: &Args, to: OutputFormat, log: Log) -> anyhow::Result<u8> {
         log.info(format_args!("{} mended", counted(mended, "tag")));
     }
     Ok(DONE)
+}
+
+/// Whether all files are raw text.
+fn are_raw(args: &Args) -> anyhow::Result<bool> {
+    for file in &args.files {
+        let format = corpus::open(file, 0, &args.reading.options())?.format();
+        if !matches!(format, Format::Text | Format::Lines | Format::Tokens) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a sentence was raw text.
+fn is_raw(sentence: &Sentence) -> bool {
+    matches!(sentence.source(), Source::None | Source::Line(_))
 }
 
 /// A column, and what its values are.
@@ -132,8 +158,8 @@ impl Seen {
 /// The columns of labels that a sentence has.
 fn names_in(sentence: &Sentence) -> Vec<String> {
     let rows = match sentence.source() {
-        glossator::Source::Rows(rows) => rows,
-        glossator::Source::Json(meta) => return meta.columns().map(str::to_owned).collect(),
+        Source::Rows(rows) => rows,
+        Source::Json(meta) => return meta.columns().map(str::to_owned).collect(),
         _ => return Vec::new(),
     };
     if !rows.is_conllu() {
