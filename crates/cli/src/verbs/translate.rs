@@ -99,7 +99,8 @@ pub struct Args {
     /// Of a sample: only so many of the likeliest subwords are drawn from; 0: all
     #[arg(long, value_name = "K", default_value_t = 0, requires = "sample")]
     top_k: usize,
-    /// Translate nothing: write how likely the lines of this file are as translations
+    /// Translate nothing: write how likely the lines of this file are as translations, each
+    /// line read as one sentence
     #[arg(long, value_name = "FILE", conflicts_with_all = ["n_best", "alignments", "prefix", "sample"])]
     references: Option<PathBuf>,
     #[command(flatten)]
