@@ -63,7 +63,7 @@ impl Scores {
             Self::Text(_) | Self::Raw(_) => None,
         };
         let beside = compared
-            .map(|(baseline, p_value)| format!("   baseline {baseline:.2}, p = {p_value:.4}"))
+            .map(|(baseline, p_value)| format!("   {}", against(baseline, p_value)))
             .unwrap_or_default();
         match self {
             Self::Labels(_) | Self::Translations(_) | Self::Raw(_) => {
@@ -82,6 +82,11 @@ impl Scores {
             Self::Raw(scores) => scores.to_json(),
         }
     }
+}
+
+/// How a score compares with that of a baseline.
+fn against(baseline: f64, p_value: f64) -> String {
+    format!("baseline {baseline:.2}, p = {p_value:.4}")
 }
 
 /// The numbers of a text's score as JSON.
@@ -224,7 +229,7 @@ impl Labels {
             self.interval.half_width
         );
         if let Some(Comparison { baseline, p_value, .. }) = self.comparison {
-            table += &format!("baseline {baseline:.2}, p = {p_value:.4} (paired bootstrap)\n");
+            table += &format!("{} (paired bootstrap)\n", against(baseline, p_value));
         }
         if let Some(Calibration { bins, expected_error, interval }) = &self.calibration {
             table += &format!("{:>9} {:>9} {:>9}\n", "labels", "score", "correct");

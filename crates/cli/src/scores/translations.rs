@@ -5,7 +5,7 @@ use std::fmt::Write;
 use glossator::training::metric::translation::{Comparison, Interval};
 use serde_json::{Map, Value, json};
 
-use super::Metric;
+use super::{Metric, against};
 
 /// Scores of a file of translations.
 pub struct Translations {
@@ -49,7 +49,7 @@ impl Translations {
             let half = row.interval.half_width;
             let _ = write!(table, "{:8} {:6.2} ± {half:.2}", row.name, row.score);
             if let Some(Comparison { baseline, p_value, .. }) = row.comparison {
-                let _ = write!(table, "   baseline {baseline:.2}, p = {p_value:.4}");
+                let _ = write!(table, "   {}", against(baseline, p_value));
             }
             if let Some(details) = &row.details {
                 let _ = write!(table, "   {details}");
