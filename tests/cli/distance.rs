@@ -15,6 +15,9 @@ fn a_text_is_held_against_the_language_models_of_a_tagger() {
     let far = folder.gloss(&["check", "-m", "en-ner", "near.txt", "far.txt"]);
     assert_eq!(far.code, Some(1));
     assert!(far.out.starts_with(near.trim_end_matches("no findings\n")), "{}", far.out);
+    let alone = folder.gloss(&["check", "-m", "en-ner", "--threads", "1", "near.txt"]);
+    assert_eq!(alone.out, near, "threads change no result");
+    assert!(alone.err.contains("device: cpu, 1 thread"), "{}", alone.err);
     for reason in ["far.txt: far from", "far.txt: many characters", "2 findings"] {
         assert!(far.out.contains(reason), "{}", far.out);
     }

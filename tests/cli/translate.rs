@@ -140,6 +140,9 @@ fn a_document_ends_with_its_file() {
     let args = ["translate", "-q", "-m", &model, "--from", "text", "a.txt", "b.txt"];
     let out = folder.gloss(&args).ok();
     assert_eq!(out, format!("{}\n{}\n", made("the cat"), made("sees the dog.")));
+    let objects = folder.gloss(&[&args[..], &["--to", "jsonl"]].concat()).objects();
+    let sources: Vec<_> = objects.iter().map(|object| object["source"].clone()).collect();
+    assert_eq!(sources, ["the cat", "sees the dog."]);
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn a_training_shows_bleu_and_gradients() {
 }
 
 #[test]
-fn a_long_document_is_translated_paragraph_by_paragraph() {
+fn a_long_document_is_translated_piece_by_piece() {
     let world = world();
     let [cat, owl] = ["the cat sees the dog.", "the owl hears the cat."];
     let [la_cat, la_owl] = [cat, owl].map(|text| translate(&world, &[], text).ok());

@@ -20,6 +20,12 @@ pub enum Error {
         /// The cache that was searched.
         cache: Option<PathBuf>,
     },
+    /// A path at which there is no folder.
+    #[error("no model `{path}`: there is no such folder (`.` or `/` in front makes a name a path)")]
+    NoFolder {
+        /// What was asked for.
+        path: String,
+    },
     /// A file of the model is missing.
     #[error("model {model}: the file `{file}` is missing")]
     MissingFile {

@@ -75,6 +75,7 @@ impl Repository {
         let folder = PathBuf::from(name);
         match cached.into_iter().chain([folder]).find(|folder| folder.is_dir()) {
             Some(folder) => Ok(Bundle::folder(folder)),
+            None if is_path => Err(Error::NoFolder { path: name.to_owned() }),
             None => Err(self.not_found(name)),
         }
     }
@@ -138,7 +139,8 @@ mod tests {
         std::fs::write(model.join("config.json"), "{}").unwrap();
         let repository = Repository::new(Some(root.path().to_owned()));
         assert_eq!(repository.find("mine").unwrap().path(), Some(&*model));
-        assert!(repository.find("./mine").is_err());
+        let error = repository.find("./mine").unwrap_err().to_string();
+        assert!(error.contains("no such folder") && !error.contains("cache"), "{error}");
         assert!(repository.list().iter().any(|entry| entry.name == "mine"));
         assert!(repository.find("").is_err());
         let error = repository.find("absent").unwrap_err().to_string();

@@ -22,6 +22,7 @@ use glossator::{
 
 use crate::{
     args::{HELP, named},
+    compute::Compute,
     exit::{self, DONE, FINDINGS, Usage},
     input,
     log::{Log, counted},
@@ -76,6 +77,8 @@ pub struct Args {
     /// Names of the columns of conll files, one of them `token` [default: guessed]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Option<Vec<String>>,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
@@ -96,7 +99,9 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
         input::expect(&texts, "check", EXAMPLES)?;
         let options =
             ReadOptions { format: args.from, columns: args.columns.clone(), lossy: false };
-        let (text, findings) = distance::of(model, &texts, options, log)?;
+        let device = args.compute.prepare(log)?;
+        let compute = glossator::Compute { precision: None, device };
+        let (text, findings) = distance::of(model, compute, &texts, options, log)?;
         found.0.push_str(&text);
         found.1.extend(findings);
     }

@@ -1,5 +1,6 @@
 //! `gloss translate`: translates text.
 
+mod document;
 mod heat_map;
 mod lines;
 mod penalty;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use glossator::{
-    LengthPenalty, Source, TranslateOptions, TranslateSampling, Translator,
+    LengthPenalty, TranslateOptions, TranslateSampling, Translator,
     corpus::{Format, ReadOptions},
 };
 
@@ -21,6 +22,7 @@ use crate::{
     log::{Log, counted},
     output::Output,
 };
+use document::Document;
 use lines::Lines;
 
 const EXAMPLES: &str = "\
@@ -36,8 +38,6 @@ Examples:
 /// Tokens of a window of lines: many batches, so that lines of one length find
 /// together.
 const WINDOW: usize = 1 << 15;
-/// Bytes of a document that are read before some of it is translated.
-const DOCUMENT: usize = 1 << 16;
 
 /// Translate text
 ///
@@ -153,57 +153,40 @@ pub fn run(args: &Args, log: Log) -> anyhow::Result<u8> {
     }
     let mut options = options_of(args);
     let mut lines = Lines::begin(args, output.writer())?;
-    let mut document: Option<String> = None;
-    let mut file = PathBuf::new();
-    // What stands behind the line before.
-    let mut line_end = "\n";
     let mut cuts = 0;
-    let translated = input.windows(WINDOW, log, |window| {
-        if whole {
-            for line in &window {
-                let text = line.text();
-                let here = line.place().map_or(Path::new(""), |(path, _)| path);
-                let is_next_file = here != file;
-                if is_next_file {
-                    file = here.to_owned();
-                }
-                // No sentence goes on behind an empty line: what stands before it is done.
-                let is_end = args.to == To::Text && text.trim().is_empty();
-                let is_done = |read: &mut String| is_next_file || is_end && read.len() >= DOCUMENT;
-                if let Some(read) = document.take_if(is_done) {
-                    for made in Translator::translate_by(&together, &[&read], &options)? {
-                        cuts += made.cuts;
-                        lines.write_document(&read, &made, line_end)?;
-                    }
-                    options.first_line += 1;
-                    output.flush()?;
-                }
-                match &mut document {
-                    Some(document) => *document += &format!("{line_end}{text}"),
-                    None => document = Some(text.to_owned()),
-                }
-                if let Source::Line(end @ ("\n" | "\r\n")) = line.source() {
-                    line_end = end;
-                }
-            }
-            return Ok(());
-        }
-        let texts: Vec<&str> = window.iter().map(|line| line.text()).collect();
-        for (text, made) in texts.iter().zip(Translator::translate_by(&together, &texts, &options)?)
+    let mut document = Document::default();
+    let mut file = PathBuf::new();
+    // Translates the next lines, or the next piece of a document.
+    let mut translate = |texts: &[&str]| -> anyhow::Result<()> {
+        for (text, made) in texts.iter().zip(Translator::translate_by(&together, texts, &options)?)
         {
             cuts += made.cuts;
-            lines.write(text, &made)?;
+            if whole { lines.write_document(text, &made)? } else { lines.write(text, &made)? }
         }
         options.first_line += texts.len() as u64;
         Ok(output.flush()?)
-    });
-    translated?;
-    if let Some(document) = document {
-        for made in Translator::translate_by(&together, &[&document], &options)? {
-            cuts += made.cuts;
-            lines.write_document(&document, &made, line_end)?;
+    };
+    input.windows(WINDOW, log, |window| {
+        if !whole {
+            return translate(&window.iter().map(|line| line.text()).collect::<Vec<_>>());
         }
-    }
+        for line in &window {
+            let here = line.place().map_or(Path::new(""), |(path, _)| path);
+            if here != file {
+                file = here.to_owned();
+                document.rest(args.to).map_or(Ok(()), |rest| translate(&[&rest]))?;
+            }
+            document.add(line);
+            // An object of JSON holds a document whole.
+            while args.to == To::Text
+                && let Some(piece) = document.settled()
+            {
+                translate(&[&piece])?;
+            }
+        }
+        Ok(())
+    })?;
+    document.rest(args.to).map_or(Ok(()), |rest| translate(&[&rest]))?;
     lines.finish()?;
     if cuts > 0 {
         let places = counted(cuts, "place");

@@ -333,3 +333,20 @@ fn what_goes_out_to_flair_comes_back_the_same() {
     assert_eq!(refused.len(), 5 + 2 + 1 + 1, "{refused:#?}");
     assert!(refused.iter().all(|error| error.contains("cannot become a model of Flair")));
 }
+
+#[test]
+fn vectors_with_subwords_do_not_go_out_to_flair() {
+    let root = tempfile::tempdir().unwrap();
+    let [folder, file] = ["in", "out.pt"].map(|part| root.path().join(part));
+    converted("pos-crf", &folder);
+    let path = folder.join("config.json");
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let embeddings = config["tagger"]["embeddings"].as_array_mut().unwrap();
+    let words = embeddings.iter_mut().find(|e| e["type"] == "words").unwrap();
+    words["subwords"] = serde_json::json!({ "min": 3, "max": 3, "buckets": 4 });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let error = to_flair(folder.to_str().unwrap(), &file).unwrap_err().to_string();
+    assert!(error.contains("word vectors with subwords"), "{error}");
+    assert!(!file.exists());
+}

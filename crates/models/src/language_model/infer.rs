@@ -59,20 +59,22 @@ impl LanguageModel {
     }
 
     /// Loads the language models that a model consists of or works with: itself,
-    /// or those of a tagger; none if it has none.
+    /// or those of a tagger; none if it has none. They are computed as
+    /// [`LanguageModel::load_in`] says.
     ///
     /// # Errors
     /// If there is none of that name, or it is damaged.
-    pub fn all_of(name: &str) -> Result<Vec<Arc<Self>>> {
+    pub fn all_of(name: &str, compute: impl Into<Compute>) -> Result<Vec<Arc<Self>>> {
+        let compute = compute.into();
         let bundle = find(name)?;
         let config: serde_json::Value = bundle.json("config.json")?;
         if config["kind"] == KIND {
-            return Ok(vec![Self::from_bundle(&bundle, None)?]);
+            return Ok(vec![Self::from_bundle(&bundle, compute)?]);
         }
         let embeddings = config["tagger"]["embeddings"].as_array().into_iter().flatten();
         let mut hashes: Vec<&str> = embeddings.filter_map(|e| e["model"].as_str()).collect();
         hashes.dedup();
-        let load = |hash| Self::from_bundle(&bundle.language_model(hash)?, None);
+        let load = |hash| Self::from_bundle(&bundle.language_model(hash)?, compute.clone());
         hashes.into_iter().map(load).collect()
     }
 

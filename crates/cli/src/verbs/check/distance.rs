@@ -35,11 +35,12 @@ struct Reading {
 /// Lines on the texts, and what is odd about them.
 pub fn of(
     name: &str,
+    compute: glossator::Compute,
     texts: &[PathBuf],
     options: ReadOptions,
     log: Log,
 ) -> anyhow::Result<(String, Vec<Finding>)> {
-    let models = LanguageModel::all_of(name)?;
+    let models = LanguageModel::all_of(name, compute)?;
     if models.is_empty() {
         let problem = format!("-m {name}: it has no language model to hold a text against");
         return Err(Usage(problem).into());

@@ -56,7 +56,8 @@ impl<'a> Lines<'a> {
         written.map_err(|source| TextError::Write { source })
     }
 
-    /// Writes the translation of a document, with its own line ends; one more ends it.
+    /// Writes the translation of a document, or of a piece of it, which has its own
+    /// line ends.
     ///
     /// # Errors
     /// If the output fails.
@@ -64,10 +65,9 @@ impl<'a> Lines<'a> {
         &mut self,
         source: &str,
         made: &Translation,
-        line_end: &str,
     ) -> Result<(), TextError> {
         let written = match self.args.to {
-            To::Text => write!(self.out, "{}{line_end}", made.text),
+            To::Text => self.out.write_all(made.text.as_bytes()),
             To::Jsonl => writeln!(self.out, "{}", self.object(source, made)),
         };
         written.map_err(|source| TextError::Write { source })
