@@ -26,3 +26,17 @@ fn a_model_of_the_cache_is_found_by_name() {
     folder.pipe(&["tag", "-m", "./names"], "").fails(4);
     folder.gloss(&["models", "show", "absent"]).fails(4);
 }
+
+#[cfg(feature = "de")]
+#[test]
+fn the_german_taggers_in_the_box_label() {
+    let folder = Folder::new();
+    let out = folder.pipe(&["tag", "-q", "-m", "de-ner"], "Angela Merkel sprach in Hamburg.").ok();
+    assert!(out.contains("\"Angela Merkel\"/PER") && out.contains("\"Hamburg\"/LOC"), "{out}");
+    // What is contracted in writing is one word.
+    let out = folder.pipe(&["tag", "-q", "-m", "de-pos"], "Die Katze schläft im Haus.").ok();
+    assert_eq!(out, "Die/DET Katze/NOUN schläft/VERB im/ADP Haus/NOUN ./PUNCT\n");
+    let cards = ["de-lm-backward", "de-lm-forward", "de-ner", "de-pos"]
+        .map(|name| folder.gloss(&["models", "show", name]).ok());
+    assert!(cards.iter().all(|card| card.contains("CC BY-SA 4.0")), "{cards:?}");
+}

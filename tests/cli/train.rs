@@ -154,6 +154,31 @@ fn test_data_is_scored_and_eval_agrees_with_the_card() {
     let (table, interval) = table.trim_end().rsplit_once('\n').expect("lines");
     assert!(interval.starts_with("f1 ") && interval.contains('±'), "{interval}");
     assert_eq!(card.matches(table).count(), 2, "{card}\n{table}");
+    assert!(!card.contains("weak spots") && !card.contains("By domain"), "{card}");
+}
+
+#[test]
+fn a_card_tells_of_weak_spots_domains_and_calibration() {
+    // The sentences of two kinds of text, in turn.
+    let mut kinds = ["letter", "tale"].iter().cycle();
+    let mut named = |line: &str| match line.strip_prefix("# sent_id = ") {
+        Some(number) => format!("# sent_id = {}-{number}\n", kinds.next().expect("a kind")),
+        None => format!("{line}\n"),
+    };
+    let test: String = corpus::conllu().lines().map(&mut named).collect();
+    let folder = folder(2).with("test.conllu", test);
+    let sets = ["--set", "data.test=test.conllu", "--set", "model.weak_spots=[\"Rare names.\"]"];
+    folder.gloss(&[&["train", "ner.toml"][..], &sets].concat()).ok();
+    let card = String::from_utf8(folder.read("ner/README.md")).expect("UTF-8");
+    assert!(card.contains("\n## Known weak spots\n\n- Rare names.\n\n## Data\n"), "{card}");
+    for part in ["| domain | sentences | span F1 |", "\n| letter | 24 | ", "\n| tale | 24 | "] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let eval = ["eval", "-q", "-m", "./ner", "--calibration", "test.conllu"];
+    let table = folder.gloss(&eval).ok();
+    let (_, calibration) = table.split_once("   labels ").expect("a calibration");
+    assert!(card.contains(calibration.trim_end()), "{card}\n{calibration}");
+    assert_eq!(card.matches("expected calibration error").count(), 1, "of the test data: {card}");
 }
 
 #[test]

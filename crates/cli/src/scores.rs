@@ -231,15 +231,8 @@ impl Labels {
         if let Some(Comparison { baseline, p_value, .. }) = self.comparison {
             table += &format!("{} (paired bootstrap)\n", against(baseline, p_value));
         }
-        if let Some(Calibration { bins, expected_error, interval }) = &self.calibration {
-            table += &format!("{:>9} {:>9} {:>9}\n", "labels", "score", "correct");
-            for bin in bins {
-                table += &format!("{:>9} {:>9.2} {:>9.2}\n", bin.labels, bin.score, bin.correct);
-            }
-            table += &format!(
-                "expected calibration error {expected_error:.2} % ± {:.2}\n",
-                interval.half_width
-            );
+        if let Some(calibration) = &self.calibration {
+            table += &calibration.to_string();
         }
         for confusion in self.confusions.iter().flatten().take(MOST_CONFUSIONS) {
             let Confusion { gold, predicted, count } = confusion;

@@ -10,6 +10,13 @@ pub(crate) type Inner = (&'static str, &'static [File]);
 /// which it may share with others.
 pub(crate) type BuiltIn = (&'static str, &'static [File], &'static [Inner]);
 
+/// The pair of German language models.
+#[cfg(feature = "de-lm")]
+const DE_LM: &[Inner] = &[
+    (glossator_model_de_lm::FORWARD_HASH, glossator_model_de_lm::FORWARD),
+    (glossator_model_de_lm::BACKWARD_HASH, glossator_model_de_lm::BACKWARD),
+];
+
 /// The pair of English language models.
 #[cfg(feature = "en-lm")]
 const EN_LM: &[Inner] = &[
@@ -19,6 +26,14 @@ const EN_LM: &[Inner] = &[
 
 /// The built-in models, in order of names.
 pub(crate) const MODELS: &[BuiltIn] = &[
+    #[cfg(feature = "de-lm")]
+    ("de-lm-backward", glossator_model_de_lm::BACKWARD, &[]),
+    #[cfg(feature = "de-lm")]
+    ("de-lm-forward", glossator_model_de_lm::FORWARD, &[]),
+    #[cfg(feature = "de-ner")]
+    ("de-ner", glossator_model_de_ner::FILES, DE_LM),
+    #[cfg(feature = "de-pos")]
+    ("de-pos", glossator_model_de_pos::FILES, DE_LM),
     #[cfg(feature = "en-de")]
     ("en-de", glossator_model_en_de::FILES, &[]),
     #[cfg(feature = "en-lm")]

@@ -92,6 +92,24 @@ impl Layer {
         }
     }
 
+    /// The score of each label or span, and whether the gold column, of labels or of tags in
+    /// any scheme, has the same one.
+    pub fn judged(&self, gold: &[&str]) -> Vec<(f64, bool)> {
+        match &self.annotation {
+            Annotation::Tokens(labels) => {
+                let right = labels.iter().zip(gold);
+                right.map(|(label, gold)| (label.score.into(), *label.value == **gold)).collect()
+            }
+            Annotation::Spans(spans) => {
+                let gold = tags::spans(gold);
+                let is_gold = |span: &Span| {
+                    gold.iter().any(|own| own.tokens == span.tokens && own.label == &*span.label)
+                };
+                spans.iter().map(|span| (span.score.into(), is_gold(span))).collect()
+            }
+        }
+    }
+
     /// The layer as a column of `len` values: labels as they are ("_" where one
     /// is missing), spans as tags of `scheme`.
     pub fn column(&self, len: usize, scheme: Scheme) -> Vec<String> {

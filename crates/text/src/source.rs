@@ -108,6 +108,13 @@ impl Layout {
     }
 }
 
+/// The value of a comment `# key = value`, if it is not empty.
+pub(crate) fn comment<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let comment = line.strip_prefix('#')?.trim_start();
+    let value = comment.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim();
+    Some(value).filter(|value| !value.is_empty())
+}
+
 /// A cell without the ASCII spaces at its edges, unless it is nothing but these.
 fn trimmed(row: &str, cell: Range<usize>) -> Range<usize> {
     let text = &row[cell.clone()];
@@ -150,6 +157,11 @@ impl Rows {
     /// The names of the columns.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.layout.names.iter().map(String::as_str)
+    }
+
+    /// The value of the first comment `# key = value` of that key.
+    pub fn comment(&self, key: &str) -> Option<&str> {
+        self.lines().find_map(|line| comment(line, key))
     }
 
     /// All lines as they were read, comments too.

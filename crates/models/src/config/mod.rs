@@ -1,18 +1,19 @@
 //! The configuration of a training run.
 
 mod language_model;
+mod model_info;
 mod settings;
 mod tagger;
 mod translator;
 
 use std::path::{Path, PathBuf};
 
-use glossator_hub::StoredPrecision;
 use glossator_train::TrainingConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, Result};
 pub use language_model::{LanguageModelRunConfig, TextConfig};
+pub use model_info::ModelInfo;
 use settings::{Origin, set};
 pub use tagger::{CacheConfig, DataConfig, TaggerRunConfig};
 pub use translator::{PairsConfig, TranslatorRunConfig};
@@ -38,26 +39,6 @@ pub enum RunConfig {
     LanguageModel(Box<LanguageModelRunConfig>),
     /// A translator's.
     Translator(Box<TranslatorRunConfig>),
-}
-
-/// What a model says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelInfo {
-    /// Name, for the card.
-    pub name: String,
-    /// A sentence on what it does, for the card.
-    pub description: String,
-    /// Corpora and their licences, a line each, for the card.
-    pub sources: Vec<String>,
-    /// Licence of the weights, for the card.
-    pub licence: String,
-    /// How the weights are stored.
-    pub precision: StoredPrecision,
-    /// Number format that the finished model is computed with, unless whoever
-    /// uses it asks for another; left out: as the weights are stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compute: Option<StoredPrecision>,
 }
 
 /// What all configurations have.

@@ -5,7 +5,7 @@ use super::align::{self, Unit};
 use super::block::{Block, Blocks, Kind, is_blank};
 use super::input::{Input, chomp};
 use super::{Reader, Warnings};
-use crate::source::{Layout, misc_value};
+use crate::source::{Layout, comment, misc_value};
 use crate::{Error, Position, Result, Sentence};
 
 /// The columns of CoNLL-U.
@@ -186,9 +186,7 @@ fn text(raw: &str) -> (String, Vec<std::ops::Range<usize>>) {
 
 /// The text of a `# text = …` comment.
 pub(super) fn text_comment(line: &str) -> Option<&str> {
-    let comment = line.strip_prefix('#')?.trim_start();
-    let text = comment.strip_prefix("text")?.trim_start().strip_prefix('=')?.trim();
-    Some(text).filter(|text| !text.is_empty())
+    comment(line, "text")
 }
 
 #[cfg(test)]

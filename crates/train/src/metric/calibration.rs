@@ -1,5 +1,7 @@
 //! How far probabilities can be trusted.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -96,6 +98,18 @@ impl CalibrationScorer {
             expected_error: ExpectedError.value(&sums),
             interval: sampler.interval(&ExpectedError, &statistics)?,
         }))
+    }
+}
+
+/// The bins as a table, and the expected error with its interval.
+impl fmt::Display for Calibration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:>9} {:>9} {:>9}", "labels", "score", "correct")?;
+        for bin in &self.bins {
+            writeln!(f, "{:>9} {:>9.2} {:>9.2}", bin.labels, bin.score, bin.correct)?;
+        }
+        let (error, width) = (self.expected_error, self.interval.half_width);
+        writeln!(f, "expected calibration error {error:.2} % ± {width:.2}")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use glossator::{
-    Annotation, Error, Layer, Sentence, Span, TagOptions, Tagger,
+    Error, Sentence, TagOptions, Tagger,
     tags::{self, Scheme},
     training::metric::CalibrationScorer,
 };
@@ -46,7 +46,7 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<Calibratio
             let predicted = found.map(|layer| layer.column(sentence.len(), Scheme::Iob2));
             scorer.add(&gold, &predicted.unwrap_or_default())?;
             if let Some((calibration, found)) = calibration.as_mut().zip(found) {
-                calibration.add(judged(found, &gold));
+                calibration.add(found.judged(&gold));
             }
         }
         Ok(())
@@ -61,23 +61,6 @@ pub fn score(args: &Args, log: Log) -> anyhow::Result<(Scorer, Option<Calibratio
 /// What is missing where no word has a label.
 pub(super) fn labels_of(layer: &str) -> String {
     format!("labels of `{layer}`")
-}
-
-/// The scores of a layer's labels or spans, and whether each is right.
-fn judged(layer: &Layer, gold: &[&str]) -> Vec<(f64, bool)> {
-    match &layer.annotation {
-        Annotation::Tokens(labels) => {
-            let right = labels.iter().zip(gold);
-            right.map(|(label, gold)| (label.score.into(), *label.value == **gold)).collect()
-        }
-        Annotation::Spans(spans) => {
-            let gold = tags::spans(gold);
-            let is_gold = |span: &Span| {
-                gold.iter().any(|own| own.tokens == span.tokens && own.label == &*span.label)
-            };
-            spans.iter().map(|span| (span.score.into(), is_gold(span))).collect()
-        }
-    }
 }
 
 /// Scores a file against another one.

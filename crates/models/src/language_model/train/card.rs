@@ -23,11 +23,7 @@ impl Card<'_> {
     /// The card as Markdown; `command` remakes the model.
     pub(super) fn to_markdown(&self, model: &LanguageModel, command: &str) -> String {
         let info = &self.config.model;
-        let name = if info.name.is_empty() { "Language model" } else { &info.name };
-        let mut card = format!("# {name}\n\n");
-        if !info.description.is_empty() {
-            card += &format!("{}\n\n", info.description);
-        }
+        let mut card = info.title("Language model");
         let reads = match model.direction() {
             ReadingDirection::Forward => "forward",
             ReadingDirection::Backward => "backward",
@@ -39,12 +35,7 @@ impl Card<'_> {
             shape.hidden_dim,
             shape.cell.cell().spec().name,
         );
-        if !info.licence.is_empty() {
-            card += &format!("- Licence of the weights: {}\n", info.licence);
-        }
-        for source in &info.sources {
-            card += &format!("- Trained on: {source}\n");
-        }
+        card += &info.origin();
         let files = self.text.files().iter().take(20).map(|file| file_name(file));
         card += &format!(
             "\n## Data\n\n{} characters of training text in {}",

@@ -2,9 +2,9 @@
 
 use std::{fmt::Write, path::Path};
 
-use glossator_train::{Summary, metric::Report};
+use glossator_train::Summary;
 
-use super::data::Corpora;
+use super::{data::Corpora, scores::LayerScores};
 use crate::{Tagger, TaggerRunConfig};
 
 /// Everything a card tells of.
@@ -12,30 +12,20 @@ pub(super) struct Card<'a> {
     pub(super) config: &'a TaggerRunConfig,
     pub(super) corpora: &'a Corpora,
     pub(super) summary: &'a Summary,
-    /// Scores of each layer, with its name.
-    pub(super) dev: &'a [(String, Report)],
+    pub(super) dev: &'a [LayerScores],
     /// None without test data.
-    pub(super) test: &'a [(String, Report)],
+    pub(super) test: &'a [LayerScores],
 }
 
 impl Card<'_> {
     /// The card as Markdown; `command` remakes the model.
     pub(super) fn to_markdown(&self, tagger: &Tagger, command: &str) -> String {
         let (info, data) = (&self.config.model, &self.config.data);
-        let name = if info.name.is_empty() { "Tagger" } else { &info.name };
-        let mut card = format!("# {name}\n\n");
-        if !info.description.is_empty() {
-            card += &format!("{}\n\n", info.description);
-        }
+        let mut card = info.title("Tagger");
         for layer in tagger.layers() {
             card += &format!("- Layer: `{}`, {} tags\n", layer.name, layer.labels.len());
         }
-        if !info.licence.is_empty() {
-            card += &format!("- Licence of the weights: {}\n", info.licence);
-        }
-        for source in &info.sources {
-            card += &format!("- Trained on: {source}\n");
-        }
+        card += &info.origin();
         card += "\n## Data\n\n| split | file | sentences | words |\n|---|---|---|---|\n";
         let dev = data.dev.as_deref().unwrap_or(&data.train);
         self.split(&mut card, "train", &data.train, &self.corpora.train);
@@ -50,9 +40,14 @@ impl Card<'_> {
         );
         card += &format!("```\n{command}\n```\n");
         for (split, reports) in [("dev", self.dev), ("test", self.test)] {
-            for (layer, report) in reports {
+            for scores in reports {
+                let (layer, report) = (&scores.layer, &scores.report);
                 let of = if reports.len() > 1 { format!(": `{layer}`") } else { String::new() };
                 card += &format!("\n## Scores on {split}{of}\n\n```\n{report}```\n");
+                // Development data chose the model and scaled its probabilities.
+                if split == "test" || self.test.is_empty() {
+                    card += &scores.details(split);
+                }
             }
         }
         card

@@ -2,6 +2,7 @@
 
 mod card;
 mod data;
+mod scores;
 mod start;
 mod task;
 mod temperature;
@@ -19,6 +20,7 @@ use crate::{
 };
 use card::Card;
 use data::Corpora;
+use scores::LayerScores;
 use start::Start;
 use task::TaggerTask;
 
@@ -45,8 +47,8 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
     keep_config(&out, config, false)?;
     let compute = Compute { precision: None, device: options.device.clone() };
     let best = Tagger::from_bundle(&Bundle::folder(&out), compute)?;
-    let dev = best.evaluate_layers(&corpora.dev, &config.data)?;
-    let test = corpora.test.as_ref().map(|test| best.evaluate_layers(test, &config.data));
+    let dev = scores::of(&best, &corpora.dev, &config.data)?;
+    let test = corpora.test.as_ref().map(|test| scores::of(&best, test, &config.data));
     let test = test.transpose()?;
     let card = Card {
         config,
@@ -56,15 +58,15 @@ pub(crate) fn train(config: &TaggerRunConfig, run_: Run<'_>) -> Result<Option<Tr
         test: test.as_deref().unwrap_or_default(),
     };
     write(&out.join("README.md"), card.to_markdown(&best, &command).as_bytes())?;
-    let (dev, test) = (scores(dev), test.map(scores));
+    let (dev, test) = (told(dev), test.map(told));
     let warnings = made_anew.into_iter().chain(cache.warning()).collect();
     Ok(Some(Trained { summary, folder: out, dev, test, warnings }))
 }
 
-fn scores(mut reports: Vec<(String, Report)>) -> Scores {
-    match reports.len() {
-        1 => Scores::Tags(reports.remove(0).1),
-        _ => Scores::Layers(reports),
+fn told(mut layers: Vec<LayerScores>) -> Scores {
+    match layers.len() {
+        1 => Scores::Tags(layers.remove(0).report),
+        _ => Scores::Layers(layers.into_iter().map(|of| (of.layer, of.report)).collect()),
     }
 }
 

@@ -20,11 +20,7 @@ impl Card<'_> {
     /// The card as Markdown; `command` remakes the model.
     pub(super) fn to_markdown(&self, translator: &Translator, command: &str) -> String {
         let (info, data) = (&self.config.model, &self.config.data);
-        let name = if info.name.is_empty() { "Translator" } else { &info.name };
-        let mut card = format!("# {name}\n\n");
-        if !info.description.is_empty() {
-            card += &format!("{}\n\n", info.description);
-        }
+        let mut card = info.title("Translator");
         let shape = translator.config();
         card += &format!(
             "- {} subwords; encoder of {}, decoder of {} + {} layer(s) of {} units ({})\n",
@@ -35,12 +31,7 @@ impl Card<'_> {
             shape.hidden_dim,
             shape.cell.cell().spec().name,
         );
-        if !info.licence.is_empty() {
-            card += &format!("- Licence of the weights: {}\n", info.licence);
-        }
-        for source in &info.sources {
-            card += &format!("- Trained on: {source}\n");
-        }
+        card += &info.origin();
         card += "\n## Data\n\n| split | files | pairs |\n|---|---|---|\n";
         let train = (data.train_source.as_path(), data.train_target.as_path());
         split(&mut card, "train", train, &self.corpora.train);
