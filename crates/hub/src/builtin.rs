@@ -11,14 +11,14 @@ pub(crate) type Inner = (&'static str, &'static [File]);
 pub(crate) type BuiltIn = (&'static str, &'static [File], &'static [Inner]);
 
 /// The pair of German language models.
-#[cfg(feature = "de-lm")]
+#[cfg(any(feature = "de-ner", feature = "de-pos"))]
 const DE_LM: &[Inner] = &[
     (glossator_model_de_lm::FORWARD_HASH, glossator_model_de_lm::FORWARD),
     (glossator_model_de_lm::BACKWARD_HASH, glossator_model_de_lm::BACKWARD),
 ];
 
 /// The pair of English language models.
-#[cfg(feature = "en-lm")]
+#[cfg(any(feature = "en-ner", feature = "en-pos"))]
 const EN_LM: &[Inner] = &[
     (glossator_model_en_lm::FORWARD_HASH, glossator_model_en_lm::FORWARD),
     (glossator_model_en_lm::BACKWARD_HASH, glossator_model_en_lm::BACKWARD),
