@@ -39,9 +39,16 @@ pub(super) fn of(
     tagger.tag_sentences(&mut tagged)?;
     let mut domains: BTreeMap<String, Vec<Sentence>> = BTreeMap::new();
     for sentence in &tagged {
-        domains.entry(domain(sentence)).or_default().push(sentence.clone());
+        let name = domain(sentence);
+        if name.is_empty() {
+            domains.clear();
+            break;
+        }
+        domains.entry(name).or_default().push(sentence.clone());
     }
-    let is_known = !domains.contains_key("") && DOMAINS.contains(&domains.len());
+    if !DOMAINS.contains(&domains.len()) {
+        domains.clear();
+    }
     let score = |column: &String| {
         let layer = tagger.layer_of(column).ok_or_else(|| tagger.no_layer(column))?;
         let report = |tagged: &[Sentence]| data::score(tagged, column, layer.name, layer.is_spans);
@@ -52,7 +59,7 @@ pub(super) fn of(
                 .map(|found| Ok::<_, crate::Error>(found.judged(&gold_column(sentence, column)?)));
             calibration.add(found.transpose()?.unwrap_or_default());
         }
-        let by_domain = domains.iter().filter(|_| is_known).map(|(name, tagged)| {
+        let by_domain = domains.iter().map(|(name, tagged)| {
             let (name, sentences) = (name.clone(), tagged.len());
             Ok(Domain { name, sentences, report: report(tagged)? })
         });
